@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store's broker: serves the STORE verbs of many endpoints over one connection to a xenstore.
+ *
+ * One engine, freestanding, wherever the last level has a xenstore below it: in a broker domain (L1
+ * Xen), in the process (user-space L1), over the provider's own store (root). Each endpoint sees a
+ * view: up to four roots, each with its own rights; keys that name domains or paths elsewhere are
+ * hidden, permissions name "self" and "peer". Request, transaction and watch ids are the caller's own
+ * within a connection (a port); the engine multiplexes them on the xenstore below and gives each view
+ * a fair share of what that one allows (20 outstanding requests, 10 transactions, 128 watches).
+ *
+ * Locking: one engine is entered by one thread at a time; the embedder serialises blanket_store_*.
+ * Callbacks are made from inside these and must not call back in. Memory: the caller's, at init.
+ */
+#ifndef BLANKET_XENSTORE_H
+#define BLANKET_XENSTORE_H
+
+#include <blanket/below.h>
+
+struct blanket_store;
+
+struct blanket_store_limits {
+    uint32_t views;        /* endpoints */
+    uint32_t connections;  /* of all views */
+    uint32_t watches;      /* of all views, at the store below */
+    uint32_t transactions; /* of all views, at the store below */
+    uint32_t requests;     /* outstanding at the store below */
+    uint32_t queue_size;   /* bytes of replies and events kept for each connection, >= 4112 + 16 */
+};
+
+/* What the engine needs of its embedder. */
+struct blanket_store_ops {
+    /*
+     * Send one whole xenstore message (struct xsd_sockmsg and body) to the store below. 0; or
+     * -BLANKET_EAGAIN: not now, blanket_store_ready will be called. The reply comes later, or from
+     * inside, by blanket_store_input (the one exception to "must not call back in").
+     */
+    int (*send)(void *context, const void *message, uint32_t size);
+    /* There is something to RECEIVE on this port of the endpoint (`cookie` is the view's). */
+    void (*event)(void *context, uint64_t cookie, uint32_t port_index);
+};
+
+/* Rights within one root: bits of enum blanket_right (STORE_READ, STORE_WRITE, STORE_WATCH). */
+struct blanket_store_root_spec {
+    const char *path; /* absolute, without trailing slash; NULL: the view doesn't have this root */
+    uint32_t rights;
+};
+
+#define BLANKET_STORE_VIEW_RAW 1u /* administrative: keys of every name, permissions as they are */
+
+struct blanket_store_view_spec {
+    struct blanket_store_root_spec roots[BLANKET_ROOT_COUNT];
+    uint64_t cookie;      /* for ops->event */
+    uint32_t flags;
+    uint32_t self_domid;  /* at the store below: what permissions call the view's owner... */
+    uint32_t peer_domid;  /* ...and its peer. The caller sees neither. */
+    uint32_t grant_base;  /* reference that the peer sees for grant index 0 (STORE_WRITE_GRANT) */
+    uint32_t connections; /* quotas of this view */
+    uint32_t requests;
+    uint32_t watches;
+    uint32_t transactions;
+    /* Port number as the peer sees it for port index i (STORE_WRITE_PORT); NULL: i itself. */
+    int (*port_number)(void *context, uint64_t cookie, uint32_t index, uint32_t *number);
+};
+
+BLANKET_EXTERN_C_BEGIN
+
+/* Bytes that an engine of these limits needs; 0 if one is out of range. */
+BLANKET_API size_t blanket_store_size(const struct blanket_store_limits *limits);
+
+/* Make an engine in `memory` (zeroed, of that size, aligned to 16, the caller's). */
+BLANKET_API BLANKET_MUST_CHECK int blanket_store_init(void *memory,
+                                                      const struct blanket_store_limits *limits,
+                                                      const struct blanket_store_ops *ops,
+                                                      void *context, struct blanket_store **store);
+
+/* -BLANKET_ENOSPC no view left, -BLANKET_EINVAL a path isn't legal. *view names it in calls. */
+BLANKET_API BLANKET_MUST_CHECK int blanket_store_view_add(
+    struct blanket_store *store, const struct blanket_store_view_spec *spec, uint64_t *view);
+
+/*
+ * The view's endpoint died: its device is closed towards the peer (frontend `state` 5, then 6, if it
+ * had one), its watches and transactions end below. -BLANKET_EBUSY until the store below has answered
+ * it all; call again. 0: gone.
+ */
+BLANKET_API int blanket_store_view_remove(struct blanket_store *store, uint64_t view);
+
+/* Serve one STORE verb: call->endpoint is the view. Results as blanket_below_ops.call. */
+BLANKET_API int blanket_store_call(struct blanket_store *store, struct blanket_call *call);
+
+/* A whole message came from the store below: checked like a request; nonsense is ignored. */
+BLANKET_API void blanket_store_input(struct blanket_store *store, const void *message,
+                                     uint32_t size);
+
+/* The store below can take messages again: what waits is sent. */
+BLANKET_API void blanket_store_ready(struct blanket_store *store);
+
+/*
+ * The connection to the store below was lost and made anew: transactions end (callers get EAGAIN at
+ * their end), outstanding requests are answered EIO, watches are set again and fire once.
+ */
+BLANKET_API void blanket_store_lost(struct blanket_store *store);
+
+BLANKET_EXTERN_C_END
+
+#endif
