@@ -12,6 +12,8 @@ import rule
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:<([^>]+)>|"([^"]+)")', re.M)
 # The compiler seam is the one place that may ask a hosted compiler for its headers.
 ENV = {'include/blanket/env.h': {'stdbool.h', 'stddef.h', 'stdint.h', 'string.h'}}
+# What a port offers to its host: above the core, so the core's headers don't know it.
+PORTS = 'blanket/port/'
 
 
 def public_ok(root, name):
@@ -21,7 +23,9 @@ def public_ok(root, name):
 def check_room(root, path, angled, quoted):
     room = path.split('/')[1]
     if angled is not None:
-        return None if public_ok(root, angled) else 'a room includes include/blanket only, not <%s>' % angled
+        if public_ok(root, angled) and not angled.startswith(PORTS):
+            return None
+        return 'a room includes include/blanket only, and no port\'s header, not <%s>' % angled
     for other in [room] + rule.ROOMS[room]:
         if os.path.exists(os.path.join(root, 'src', other, quoted)) and '/' not in quoted:
             return None
@@ -42,7 +46,9 @@ def check_outside(root, path, angled, quoted):
 def check_public(root, path, angled, quoted):
     if quoted is not None:
         return 'a public header includes <blanket/...>, not "%s"' % quoted
-    if angled in ENV.get(path, ()) or public_ok(root, angled):
+    if angled in ENV.get(path, ()):
+        return None
+    if public_ok(root, angled) and (path.startswith('include/' + PORTS) or not angled.startswith(PORTS)):
         return None
     return 'a public header includes include/blanket only, not <%s>' % angled
 
@@ -72,6 +78,7 @@ def check(root):
 GOOD = {
     'include/blanket/env.h': '#include <stdint.h>\n#include BLANKET_ENV_HEADER\n',
     'include/blanket/types.h': '#include <blanket/env.h>\n',
+    'include/blanket/port/root.h': '#include <blanket/types.h>\n',
     'src/base/slot.h': '#include <blanket/types.h>\n',
     'src/acl/check.h': '#include "slot.h"\n',
     'src/grant/map.h': '#include "check.h"\n',
@@ -102,6 +109,8 @@ SAMPLES = [
     ('a port looks into a port', bad('src/port/sim/sim.c', '#include "store.h"\n'), 'neither its own'),
     ('the program looks into a room', bad('tools/run.c', '#include "level.h"\n'), 'neither its own'),
     ('public looks inside', bad('include/blanket/level.h', '#include "slot.h"\n'), 'a public header'),
+    ('public looks at a port', bad('include/blanket/level.h', '#include <blanket/port/root.h>\n'), 'a public header'),
+    ('a room looks at a port', bad('src/acl/a.c', '#include <blanket/port/root.h>\n'), 'no port'),
     ('libc in public', bad('include/blanket/level.h', '#include <stdint.h>\n'), 'a public header'),
     ('a header that is not there', bad('tools/run.c', '#include <blanket/none.h>\n'), 'no public header'),
 ]
