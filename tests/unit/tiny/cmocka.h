@@ -30,8 +30,10 @@ static jmp_buf tiny_end;
 static const int tiny_failed = 1;
 static const int tiny_skipped = 2;
 
-__attribute__((noreturn, format(printf, 3, 4))) static inline void tiny_fail(const char *file, int line,
-                                                                             const char *format, ...)
+__attribute__((noreturn, format(printf, 3, 4))) static inline void tiny_fail(const char *file,
+                                                                             int line,
+                                                                             const char *format,
+                                                                             ...)
 {
     va_list arguments;
 
@@ -64,8 +66,8 @@ static inline void tiny_string(const char *a, const char *b, int equal, const ch
     }
 }
 
-static inline void tiny_memory(const void *a, const void *b, size_t size, int equal, const char *file,
-                               int line)
+static inline void tiny_memory(const void *a, const void *b, size_t size, int equal,
+                               const char *file, int line)
 {
     const unsigned char *left = (const unsigned char *)a;
     const unsigned char *right = (const unsigned char *)b;
@@ -86,8 +88,10 @@ static inline void tiny_memory(const void *a, const void *b, size_t size, int eq
 #define assert_false(c) tiny_check(!(c), "not: " #c, __FILE__, __LINE__)
 #define assert_non_null(c) tiny_check((c) != NULL, #c " is NULL", __FILE__, __LINE__)
 #define assert_null(c) tiny_check((c) == NULL, #c " isn't NULL", __FILE__, __LINE__)
-#define assert_ptr_equal(a, b) tiny_check((const void *)(a) == (const void *)(b), #a " != " #b, __FILE__, __LINE__)
-#define assert_ptr_not_equal(a, b) tiny_check((const void *)(a) != (const void *)(b), #a " == " #b, __FILE__, __LINE__)
+#define assert_ptr_equal(a, b)                                                                     \
+    tiny_check((const void *)(a) == (const void *)(b), #a " != " #b, __FILE__, __LINE__)
+#define assert_ptr_not_equal(a, b)                                                                 \
+    tiny_check((const void *)(a) != (const void *)(b), #a " == " #b, __FILE__, __LINE__)
 #define assert_int_equal(a, b) tiny_int(tiny_word(a), tiny_word(b), 1, __FILE__, __LINE__)
 #define assert_int_not_equal(a, b) tiny_int(tiny_word(a), tiny_word(b), 0, __FILE__, __LINE__)
 #define assert_string_equal(a, b) tiny_string((a), (b), 1, __FILE__, __LINE__)
@@ -107,12 +111,30 @@ static inline void tiny_memory(const void *a, const void *b, size_t size, int eq
 #define print_message(...) fprintf(stdout, __VA_ARGS__)
 #define print_error(...) fprintf(stderr, __VA_ARGS__)
 
-#define cmocka_unit_test(f) {#f, f, NULL, NULL, NULL}
-#define cmocka_unit_test_setup(f, setup) {#f, f, setup, NULL, NULL}
-#define cmocka_unit_test_teardown(f, teardown) {#f, f, NULL, teardown, NULL}
-#define cmocka_unit_test_setup_teardown(f, setup, teardown) {#f, f, setup, teardown, NULL}
-#define cmocka_unit_test_prestate(f, state) {#f, f, NULL, NULL, state}
-#define cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, state) {#f, f, setup, teardown, state}
+#define cmocka_unit_test(f)                                                                        \
+    {                                                                                              \
+#f, f, NULL, NULL, NULL                                                                    \
+    }
+#define cmocka_unit_test_setup(f, setup)                                                           \
+    {                                                                                              \
+#f, f, setup, NULL, NULL                                                                   \
+    }
+#define cmocka_unit_test_teardown(f, teardown)                                                     \
+    {                                                                                              \
+#f, f, NULL, teardown, NULL                                                                \
+    }
+#define cmocka_unit_test_setup_teardown(f, setup, teardown)                                        \
+    {                                                                                              \
+#f, f, setup, teardown, NULL                                                               \
+    }
+#define cmocka_unit_test_prestate(f, state)                                                        \
+    {                                                                                              \
+#f, f, NULL, NULL, state                                                                   \
+    }
+#define cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, state)                        \
+    {                                                                                              \
+#f, f, setup, teardown, state                                                              \
+    }
 
 /* 0 if it passed, or one of the two constants above. */
 static inline int tiny_run_one(const struct CMUnitTest *test, void *group_state)
@@ -132,8 +154,8 @@ static inline int tiny_run_one(const struct CMUnitTest *test, void *group_state)
     return result;
 }
 
-static inline int tiny_run_group(const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
-                                 CMFixtureFunction teardown)
+static inline int tiny_run_group(const struct CMUnitTest *tests, size_t count,
+                                 CMFixtureFunction setup, CMFixtureFunction teardown)
 {
     static const char *const words[] = {"ok", "FAILED", "skipped"};
     void *state = NULL;
