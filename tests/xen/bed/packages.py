@@ -7,6 +7,7 @@ keys hold), with source packages added to each entry. Nothing of the machine's o
 no right of root is needed.
 """
 
+import functools
 import json
 import os
 import re
@@ -29,6 +30,9 @@ libyajl2 libc6 libuuid1 libzstd1 zlib1g liblzma5 libbz2-1.0 libgcc-s1
 """.split()
 
 KERNEL_PACKAGE = "linux-image-amd64"
+
+# To be raised when the layout of what fetch() makes changes.
+FORMAT = "1"
 
 
 class Apt:
@@ -84,11 +88,21 @@ class Apt:
         return found[1] if found and found[1] != "(none)" else None
 
     def source_versions(self):
-        """The versions of Xen's source package, newest first (apt sorts them so)."""
+        """The versions of Xen's source package that the indexes name, newest first."""
         listing = self.run("apt-cache", "madison", "--", "xen")
         rows = [[field.strip() for field in line.split("|")] for line in listing.splitlines()]
         rows = [row for row in rows if len(row) == 3 and row[2].endswith("Sources")]
-        return [row[1] for row in rows if row[1].startswith(XEN + ".")]
+        versions = [row[1] for row in rows if row[1].startswith(XEN + ".")]
+        return sorted(versions, key=functools.cmp_to_key(_compare_versions), reverse=True)
+
+
+def _compare_versions(left, right):
+    """Negative, 0 or positive, as the distribution orders versions."""
+    for relation, answer in (("lt", -1), ("gt", 1)):
+        done = subprocess.run(["dpkg", "--compare-versions", left, relation, right], check=False)
+        if done.returncode == 0:
+            return answer
+    return 0
 
 
 def fetch(refresh):
@@ -99,7 +113,7 @@ def fetch(refresh):
     """
     if not shutil.which("apt-get"):
         raise Missing("apt-get (a Debian 12 machine)")
-    wanted = cache.key_of(Path(__file__), *GUEST_PACKAGES)
+    wanted = cache.key_of(FORMAT, *GUEST_PACKAGES)
     pointer = cache.root() / "xen" / f"packages-{wanted}.json"
     if pointer.exists() and not refresh:
         chosen = json.loads(pointer.read_text())
