@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store's only memory: a two-level segregated fit in one block. Allocating and freeing take a
+ * fixed number of steps; neighbours that are free are joined at once.
+ */
+#include "store_private.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define STORE_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STORE_POISON 1
+#endif
+#endif
+#ifdef STORE_POISON
+#include <sanitizer/asan_interface.h>
+#endif
+
+enum {
+    UNIT = 16,
+    HEADER = 8,       /* previous_units and units */
+    UNITS_MIN = 2,    /* room for the links of a free block */
+    COLUMN_BITS = 3
+};
+
+#define USED 0x80000000u
+
+/* Free memory is poisoned under AddressSanitizer, which couldn't see into the arena otherwise. */
+static void memory_close(void *memory, size_t size)
+{
+#ifdef STORE_POISON
+    ASAN_POISON_MEMORY_REGION(memory, size);
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
+static void memory_open(void *memory, size_t size)
+{
+#ifdef STORE_POISON
+    ASAN_UNPOISON_MEMORY_REGION(memory, size);
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
+static uint32_t block_units(const struct store_block *block)
+{
+    return block->units & ~USED;
+}
+
+static struct store_block *block_after(const struct store_block *block)
+{
+    return (struct store_block *)((uintptr_t)block + (size_t)block_units(block) * UNIT);
+}
+
+static struct store_block *block_before(const struct store_block *block)
+{
+    return (struct store_block *)((uintptr_t)block - (size_t)block->previous_units * UNIT);
+}
+
+/* Row: the power of two; column: an eighth of it. Below 8 units, exact sizes share row 0. */
+static void class_of(uint32_t units, uint32_t *row, uint32_t *column)
+{
+    uint32_t top;
+
+    if (units < STORE_ARENA_COLUMNS) {
+        *row = 0;
+        *column = units;
+        return;
+    }
+    top = 31u - (uint32_t)__builtin_clz(units);
+    *row = top - COLUMN_BITS + 1;
+    *column = (units >> (top - COLUMN_BITS)) & (STORE_ARENA_COLUMNS - 1);
+}
+
+static void block_insert(struct store_arena *arena, struct store_block *block)
+{
+    uint32_t row;
+    uint32_t column;
+
+    class_of(block_units(block), &row, &column);
+    block->previous = NULL;
+    block->next = arena->free[row][column];
+    if (block->next != NULL) {
+        block->next->previous = block;
+    }
+    arena->free[row][column] = block;
+    arena->row_map |= 1u << row;
+    arena->column_map[row] = (uint8_t)(arena->column_map[row] | (1u << column));
+}
+
+static void block_remove(struct store_arena *arena, struct store_block *block)
+{
+    uint32_t row;
+    uint32_t column;
+
+    class_of(block_units(block), &row, &column);
+    if (block->next != NULL) {
+        block->next->previous = block->previous;
+    }
+    if (block->previous != NULL) {
+        block->previous->next = block->next;
+        return;
+    }
+    arena->free[row][column] = block->next;
+    if (block->next == NULL) {
+        arena->column_map[row] = (uint8_t)(arena->column_map[row] & ~(1u << column));
+        if (arena->column_map[row] == 0) {
+            arena->row_map &= ~(1u << row);
+        }
+    }
+}
+
+/* The first free block of a class in which every block has this many units. */
+static struct store_block *block_search(const struct store_arena *arena, uint32_t units)
+{
+    uint32_t row;
+    uint32_t column;
+    uint32_t columns;
+    uint32_t rows;
+
+    if (units >= STORE_ARENA_COLUMNS) {
+        units += (1u << (31u - (uint32_t)__builtin_clz(units) - COLUMN_BITS)) - 1;
+    }
+    class_of(units, &row, &column);
+    if (row >= STORE_ARENA_ROWS) {
+        return NULL;
+    }
+    columns = arena->column_map[row] & (0xffu << column);
+    if (columns == 0) {
+        rows = row + 1 < 32 ? arena->row_map & (~0u << (row + 1)) : 0;
+        if (rows == 0) {
+            return NULL;
+        }
+        row = (uint32_t)__builtin_ctz(rows);
+        columns = arena->column_map[row];
+    }
+    column = (uint32_t)__builtin_ctz(columns);
+    return arena->free[row][column];
+}
+
+/* memory: 8 past a multiple of 16, so that what is handed out is aligned to 16. */
+void blanket_store_arena_init(struct store_arena *arena, void *memory, size_t size)
+{
+    uintptr_t start = ((uintptr_t)memory + HEADER + UNIT - 1) / UNIT * UNIT - HEADER;
+    size_t units = (size - (start - (uintptr_t)memory)) / UNIT;
+    struct store_block *block = (struct store_block *)start;
+    struct store_block *end;
+
+    memset(arena, 0, sizeof(*arena));
+    if (units > (1u << 29)) {
+        units = 1u << 29;
+    }
+    arena->first = block;
+    block->previous_units = 0;
+    block->units = (uint32_t)units - 1;
+    arena->size = (size_t)block->units * UNIT;
+    end = block_after(block);
+    end->previous_units = block->units;
+    end->units = USED;
+    block_insert(arena, block);
+    memory_close(block + 1, (size_t)block->units * UNIT - sizeof(*block));
+}
+
+/* Before the memory goes back to its host, whose it is to poison. */
+void blanket_store_arena_fini(struct store_arena *arena, const void *end)
+{
+    memory_open(arena->first, (size_t)((uintptr_t)end - (uintptr_t)arena->first));
+}
+
+/* Bytes not in use, in however many pieces. */
+size_t blanket_store_arena_room(const struct store_arena *arena)
+{
+    return arena->size - arena->used;
+}
+
+/* Gives the end of a used block back when what is left over can stand alone. */
+static void block_split(struct store_arena *arena, struct store_block *block, uint32_t units)
+{
+    uint32_t rest = block_units(block) - units;
+    struct store_block *tail;
+
+    if (rest < UNITS_MIN) {
+        return;
+    }
+    block->units = units | USED;
+    tail = block_after(block);
+    memory_open(tail, sizeof(*tail));
+    tail->previous_units = units;
+    tail->units = rest;
+    block_after(tail)->previous_units = rest;
+    block_insert(arena, tail);
+}
+
+void *blanket_store_arena_allocate(struct store_arena *arena, size_t size)
+{
+    struct store_block *block;
+    uint32_t units;
+
+    if (size > (size_t)UNIT << 28) {
+        return NULL;
+    }
+    units = (uint32_t)((size + HEADER + UNIT - 1) / UNIT);
+    if (units < UNITS_MIN) {
+        units = UNITS_MIN;
+    }
+    block = block_search(arena, units);
+    if (block == NULL) {
+        return NULL;
+    }
+    block_remove(arena, block);
+    block->units |= USED;
+    block_split(arena, block, units);
+    arena->used += (size_t)block_units(block) * UNIT;
+    memory_close((uint8_t *)block + HEADER, (size_t)block_units(block) * UNIT - HEADER);
+    memory_open((uint8_t *)block + HEADER, size);
+    return (uint8_t *)block + HEADER;
+}
+
+void blanket_store_arena_free(struct store_arena *arena, void *memory)
+{
+    struct store_block *block;
+    struct store_block *other;
+    size_t size;
+
+    if (memory == NULL) {
+        return;
+    }
+    block = (struct store_block *)((uintptr_t)memory - HEADER);
+    size = (size_t)block_units(block) * UNIT;
+    arena->used -= size;
+    block->units &= ~USED;
+    memory_open(memory, size - HEADER);
+    other = block_after(block);
+    if ((other->units & USED) == 0) {
+        block_remove(arena, other);
+        block->units += other->units;
+    }
+    if (block->previous_units != 0) {
+        other = block_before(block);
+        if ((other->units & USED) == 0) {
+            block_remove(arena, other);
+            other->units += block->units;
+            block = other;
+        }
+    }
+    block_after(block)->previous_units = block->units;
+    block_insert(arena, block);
+    memory_close(block + 1, (size_t)block->units * UNIT - sizeof(*block));
+}
+
+bool blanket_store_arena_check(const struct store_arena *arena)
+{
+    const struct store_block *block = arena->first;
+    uint32_t previous = 0;
+    bool was_free = false;
+    size_t used = 0;
+
+    for (;;) {
+        bool is_free = (block->units & USED) == 0;
+
+        if (block->previous_units != previous || (is_free && was_free)) {
+            return false;
+        }
+        previous = block_units(block);
+        if (previous == 0) {
+            return used == arena->used;
+        }
+        used += is_free ? 0 : (size_t)previous * UNIT;
+        was_free = is_free;
+        block = block_after(block);
+    }
+}
