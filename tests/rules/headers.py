@@ -27,7 +27,7 @@ def arguments(root, path):
 
 
 def check(root):
-    findings = []
+    findings, known = [], set()
     paths = [path for path in rule.files(root, ['include', 'src'], ['.h'])
              if not path.startswith(rule.BUILT_ELSEWHERE)]
     for path in paths:
@@ -36,8 +36,11 @@ def check(root):
             # Twice, so that a missing guard shows. A declaration, since C forbids an empty file.
             done, output = rule.run(compiler + STRICT + includes + ['-'],
                                     input='#include %s\n#include %s\nextern int blanket_alone;\n' % (name, name))
-            if not done:
+            # One that many others include is reported once.
+            errors = [line for line in output.split('\n') if 'error:' in line]
+            if not done and not known.issuperset(errors):
                 findings.append('%s alone with %s:\n%s' % (path, ' '.join(compiler), output))
+                known.update(errors)
     return len(paths), findings
 
 
