@@ -22,8 +22,8 @@
 #ifndef BLANKET_PORT_SIM_H
 #define BLANKET_PORT_SIM_H
 
+#include <blanket/endpoint.h>
 #include <blanket/guest.h>
-#include <blanket/level.h>
 #include <blanket/port/root.h>
 
 struct blanket_sim;
@@ -39,12 +39,14 @@ enum blanket_sim_kind {
 };
 
 struct blanket_sim_spec {
-    uint32_t parent; /* the level that it stands on: a smaller node number, or BLANKET_SIM_MACHINE */
+    uint32_t
+        parent; /* the level that it stands on: a smaller node number, or BLANKET_SIM_MACHINE */
     enum blanket_sim_kind kind;
     uint32_t vcpus; /* GUEST: 1.. (a level has those of its guests, and some of its own) */
     uint32_t pages; /* GUEST: pages that it may have at a time */
     uint64_t label;
-    struct blanket_guest_limits limits; /* at its parent; LEVEL: endpoints 0 is what its guests need */
+    struct blanket_guest_limits
+        limits; /* at its parent; LEVEL: endpoints 0 is what its guests need */
 };
 
 #define BLANKET_SIM_ABORT 1u     /* a violation ends the program */
@@ -56,7 +58,6 @@ struct blanket_sim_config {
     uint32_t flags; /* BLANKET_SIM_* */
     uint32_t node_count;
     const struct blanket_sim_spec *nodes;
-    uint32_t machine_pages; /* pages for the provider's own use, beside those of the nodes */
 };
 
 /* One device of the provider, for one guest on top. */
@@ -161,8 +162,8 @@ BLANKET_API int blanket_sim_call_at(struct blanket_sim *sim, uint32_t guest, uin
  * The hypercall with a frame of `size` valid bytes and room for BLANKET_FRAME_SIZE_MAX: it is copied to
  * pages of the guest that are kept for this vcpu, and what was replied is copied back.
  */
-BLANKET_API int blanket_sim_call(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu, void *frame,
-                                 uint32_t size);
+BLANKET_API int blanket_sim_call(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu,
+                                 void *frame, uint32_t size);
 /* For blanket_guest_init: the calls of one vcpu of the guest. Valid as long as the sim. */
 BLANKET_API BLANKET_MUST_CHECK int blanket_sim_transport(struct blanket_sim *sim, uint32_t guest,
                                                          uint32_t vcpu,
@@ -176,17 +177,19 @@ BLANKET_API int blanket_sim_hypercall(struct blanket_sim *sim, uint32_t guest, u
 BLANKET_API int blanket_sim_event_take(struct blanket_sim *sim, uint32_t guest, uint32_t port);
 /* Called when a port of the guest becomes pending; from the context of an event: it may not block. */
 BLANKET_API int blanket_sim_event_handler(struct blanket_sim *sim, uint32_t guest,
-                                          void (*event)(void *context, uint32_t vcpu, uint32_t port),
+                                          void (*event)(void *context, uint32_t vcpu,
+                                                        uint32_t port),
                                           void *context);
 
 /* --- levels' own work, and restarts --- */
 
 /*
- * The workers of all levels once, lowest first, each with `budget`; before that each level that was
- * told so asks what happened to its endpoints below. The largest result of blanket_work.
+ * The workers of the levels that were kicked or wait, once, lowest first, each with `budget`; before
+ * that each level whose control port was raised asks what happened to its endpoints below. 1 if
+ * something is left that can be done now, 2 if what is left waits for a peer, 0 if nothing is left.
  */
 BLANKET_API int blanket_sim_work(struct blanket_sim *sim, uint32_t budget);
-/* The same until nothing can be done now. 0: nothing is left, 2: the rest waits for a peer. */
+/* The same until nothing can be done now: 0 or 2. */
 BLANKET_API int blanket_sim_settle(struct blanket_sim *sim);
 
 /*
@@ -230,16 +233,19 @@ BLANKET_API uint32_t blanket_sim_failed(struct blanket_sim *sim);
 
 enum blanket_sim_fault {
     BLANKET_SIM_FAULT_NONE = 0,
-    BLANKET_SIM_FAULT_REFUSE = 1,       /* the crossing gives -BLANKET_EAGAIN, nothing is performed */
+    BLANKET_SIM_FAULT_REFUSE = 1, /* the crossing gives -BLANKET_EAGAIN, nothing is performed */
     BLANKET_SIM_FAULT_LOSE_REQUEST = 2, /* not performed, -BLANKET_EIO */
     BLANKET_SIM_FAULT_LOSE_REPLY = 3,   /* performed, -BLANKET_EIO */
     BLANKET_SIM_FAULT_GARBAGE = 4,      /* performed, the reply is noise */
     BLANKET_SIM_FAULT_LATE = 5,         /* -BLANKET_EIO; performed by blanket_sim_late */
     BLANKET_SIM_FAULT_DUPLICATE = 6     /* performed twice, the second reply counts */
 };
-/* What happens to the next `count` crossings from level `node` to what it stands on (not sends). */
+/*
+ * What happens to `count` crossings from level `node` to what it stands on (sends don't count), after
+ * `skip` that go well.
+ */
 BLANKET_API int blanket_sim_fault(struct blanket_sim *sim, uint32_t node,
-                                  enum blanket_sim_fault fault, uint32_t count);
+                                  enum blanket_sim_fault fault, uint32_t skip, uint32_t count);
 /* Perform what is late, oldest first. How many that were. */
 BLANKET_API uint32_t blanket_sim_late(struct blanket_sim *sim);
 
@@ -265,15 +271,15 @@ BLANKET_API uint64_t blanket_sim_bytes_read(struct blanket_sim *sim);
 /* --- what there is --- */
 
 struct blanket_sim_stats {
-    uint64_t crossings;  /* calls and sends from all levels to what they stand on */
+    uint64_t crossings; /* calls and sends from all levels to what they stand on */
     uint64_t kicks;
     uint64_t violations;
     uint64_t platform_calls; /* those that may fail (BLANKET_SIM_OP_*) */
     uint64_t provider_pages; /* times that the provider asked for a page */
-    uint32_t pinned;     /* pages that some level has pinned, each level counted */
-    uint32_t overlaid;   /* frames of the machine that show another page */
-    uint32_t late;       /* crossings that wait for blanket_sim_late */
-    uint64_t level_bytes; /* memory that levels have now */
+    uint32_t pinned;         /* pages that some level has pinned, each level counted */
+    uint32_t overlaid;       /* frames of the machine that show another page */
+    uint32_t late;           /* crossings that wait for blanket_sim_late */
+    uint64_t level_bytes;    /* memory that levels have now */
 };
 BLANKET_API void blanket_sim_stats(struct blanket_sim *sim, struct blanket_sim_stats *stats);
 
