@@ -46,7 +46,9 @@ struct blanket_guest {
     void *frame;
     uint64_t claim;
     uint32_t vcpu;
-    uint32_t detail;
+    uint32_t quota;
+    uint64_t items[BLANKET_ITEM_COUNT_MAX];
+    uint64_t results[BLANKET_ELEMENT_COUNT_MAX];
 };
 
 BLANKET_EXTERN_C_BEGIN
@@ -71,7 +73,7 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_init_direct(struct blanket_gues
 /* What the guest says of its own caller in each call from now on. Attribution, never authority. */
 BLANKET_API void blanket_guest_claim(struct blanket_guest *guest, uint64_t claim);
 
-/* enum blanket_quota that the last -BLANKET_ENOSPC of a whole call was about; else 0. */
+/* enum blanket_quota that the last -BLANKET_ENOSPC of the level was about; 0: there was none. */
 BLANKET_API uint32_t blanket_guest_quota(const struct blanket_guest *guest);
 
 /*
@@ -105,15 +107,16 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_events(struct blanket_guest *gu
 
 /* What to derive: part of `parent`, for a subdriver of the caller or to hand on. */
 struct blanket_guest_derive {
-    uint32_t slot;       /* of the caller's table: a free one, not 0, at most 65535 */
-    uint32_t generation; /* newer than the last one used there; 1 at first */
-    uint32_t rights;     /* at most; ANDed with the parent's */
+    uint32_t slot;                    /* of the caller's table: a free one, not 0, at most 65535 */
+    uint32_t generation;              /* newer than the last one used there; 1 at first */
+    uint32_t rights;                  /* at most; ANDed with the parent's */
     uint32_t grants, mappings, ports; /* slots, carved from the parent's */
-    const char *name;    /* NULL or shorter than BLANKET_NAME_SIZE */
+    const char *name;                 /* NULL or shorter than BLANKET_NAME_SIZE */
 };
 
 /* *endpoint on 0. -BLANKET_ENOSPC, -BLANKET_EEXIST, -BLANKET_ESTALE; -BLANKET_EIO: revoke it. */
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_derive(struct blanket_guest *guest, uint64_t parent,
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_derive(struct blanket_guest *guest,
+                                                        uint64_t parent,
                                                         const struct blanket_guest_derive *derive,
                                                         uint64_t *endpoint);
 
@@ -129,7 +132,8 @@ BLANKET_API int blanket_guest_reset(struct blanket_guest *guest, uint64_t endpoi
 enum blanket_guest_slot_state {
     BLANKET_GUEST_SLOT_FREE = 0,
     BLANKET_GUEST_SLOT_LIVE = 1,
-    BLANKET_GUEST_SLOT_CLOSING = 2 /* ended or lost, and not yet known to be gone */
+    BLANKET_GUEST_SLOT_CLOSING = 2,  /* ended or lost, and not yet known to be gone */
+    BLANKET_GUEST_SLOT_LOST_COPY = 3 /* as CLOSING, ended by the library when it needs the slot */
 };
 
 /* Private. A table of slots, oldest free one first, so that generations last. */
@@ -164,10 +168,9 @@ BLANKET_API size_t blanket_guest_device_size(const struct blanket_wire_endpoint 
  * certain to be newer (a driver that restarts keeps one, or resets the endpoint and adds 1 << 24).
  * -BLANKET_EINVAL: a count is over 65536.
  */
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_device_init(struct blanket_guest_device *device,
-                                                             struct blanket_guest *guest,
-                                                             const struct blanket_wire_endpoint *info,
-                                                             void *memory, uint32_t generation);
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_device_init(
+    struct blanket_guest_device *device, struct blanket_guest *guest,
+    const struct blanket_wire_endpoint *info, void *memory, uint32_t generation);
 
 /*
  * The endpoint is drained, or was reset and nothing of it is closing any more: all slots are free
@@ -182,9 +185,9 @@ BLANKET_API void blanket_guest_device_drained(struct blanket_guest_device *devic
  */
 
 struct blanket_guest_access {
-    uint64_t page;   /* in: item of type FRAME or OWN_GRANT, with what the peer may do with it */
-    uint32_t grant;  /* out, with status 0 and -BLANKET_EIO */
-    int32_t status;  /* out. -BLANKET_EIO: end it until that is 0, and don't use the page before */
+    uint64_t page;  /* in: item of type FRAME or OWN_GRANT, with what the peer may do with it */
+    uint32_t grant; /* out, with status 0 and -BLANKET_EIO */
+    int32_t status; /* out. -BLANKET_EIO: end it until that is 0, and don't use the page before */
 };
 /* Let the peer have pages. -BLANKET_ENOSPC when no slot is left, in the caller's table or the level's. */
 BLANKET_API int blanket_guest_grant_access(struct blanket_guest_device *device,
@@ -195,8 +198,8 @@ BLANKET_API uint32_t blanket_guest_grant_reference(const struct blanket_guest_de
                                                    uint32_t grant);
 
 struct blanket_guest_end {
-    uint32_t index;  /* in: a grant, or a mapping */
-    int32_t status;  /* out. Anything but 0: not gone; the page isn't the caller's; end it again */
+    uint32_t index; /* in: a grant, or a mapping */
+    int32_t status; /* out. Anything but 0: not gone; the page isn't the caller's; end it again */
 };
 /* Take pages back. -BLANKET_EBUSY: the peer still maps it. -BLANKET_EINVAL: the slot is free. */
 BLANKET_API int blanket_guest_grant_end(struct blanket_guest_device *device,
@@ -222,14 +225,14 @@ BLANKET_API int blanket_guest_grant_unmap(struct blanket_guest_device *device,
                                           struct blanket_guest_end *elements, uint32_t count);
 
 struct blanket_guest_copy {
-    uint64_t page;        /* in: item of type FRAME or OWN_GRANT of the caller's page; access is set */
+    uint64_t page; /* in: item of type FRAME or OWN_GRANT of the caller's page; access is set */
     uint32_t reference;   /* in: the peer's page */
     uint16_t peer_offset; /* in: bytes, within the page as offset and length */
     uint16_t offset;
-    uint16_t length;      /* in: 1..4096 */
-    uint16_t to_peer;     /* in: 0 copies from the peer, 1 to it */
-    int32_t status;       /* out. -BLANKET_EIO: it may or may not have happened */
-    uint32_t zero;
+    uint16_t length;  /* in: 1..4096 */
+    uint16_t to_peer; /* in: 0 copies from the peer, 1 to it */
+    int32_t status;   /* out. -BLANKET_EIO: it may or may not have happened */
+    uint32_t mapping; /* private: the slot that it takes while it runs */
 };
 /* Copy between pages of the peer and the caller's. Needs one free mapping slot an element in flight. */
 BLANKET_API int blanket_guest_grant_copy(struct blanket_guest_device *device,
@@ -263,8 +266,8 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_port_status(struct blanket_gues
 /* The number that upcalls name a port by, and back. -BLANKET_ENOENT: not of this device. */
 BLANKET_API uint32_t blanket_guest_port_number(const struct blanket_guest_device *device,
                                                uint32_t port);
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_port_find(const struct blanket_guest_device *device,
-                                                           uint32_t number, uint32_t *port);
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_port_find(
+    const struct blanket_guest_device *device, uint32_t number, uint32_t *port);
 
 /* ---- The store ---- */
 
@@ -286,7 +289,8 @@ enum blanket_guest_store_error {
     BLANKET_GUEST_STORE_ENOSYS = 10,
     BLANKET_GUEST_STORE_EROFS = 11,
     BLANKET_GUEST_STORE_EBUSY = 12,
-    BLANKET_GUEST_STORE_EAGAIN = 13, /* at a transaction's end: somebody else was there, do it again */
+    BLANKET_GUEST_STORE_EAGAIN =
+        13, /* at a transaction's end: somebody else was there, do it again */
     BLANKET_GUEST_STORE_EISCONN = 14,
     BLANKET_GUEST_STORE_E2BIG = 15,
     BLANKET_GUEST_STORE_EPERM = 16,
@@ -303,22 +307,22 @@ struct blanket_guest_store;
  * first part is set by the caller, the second when done; the third is private.
  */
 struct blanket_guest_request {
-    uint16_t verb;           /* BLANKET_VERB_STORE_READ and so on */
-    uint16_t transaction;    /* of blanket_guest_store_begin, or 0 */
-    uint16_t root;           /* enum blanket_store_root */
-    uint16_t watch;          /* STORE_WATCH: its id */
-    uint32_t type;           /* XS_* of xen/io/xs_wire.h; the verb has to allow it */
-    uint32_t index;          /* STORE_WRITE_GRANT: the grant; STORE_WRITE_PORT: the port */
-    const void *payload;     /* request body; copied by submit */
+    uint16_t verb;        /* BLANKET_VERB_STORE_READ and so on */
+    uint16_t transaction; /* of blanket_guest_store_begin, or 0 */
+    uint16_t root;        /* enum blanket_store_root */
+    uint16_t watch;       /* STORE_WATCH: its id */
+    uint32_t type;        /* XS_* of xen/io/xs_wire.h; the verb has to allow it */
+    uint32_t index;       /* STORE_WRITE_GRANT: the grant; STORE_WRITE_PORT: the port */
+    const void *payload;  /* request body; copied by submit */
     uint32_t payload_size;
-    uint32_t reply_max;      /* room for the reply's body; 0: don't want it */
+    uint32_t reply_max; /* room for the reply's body; 0: don't want it */
     void *reply;
     void (*done)(struct blanket_guest_request *request); /* or NULL; called by poll */
-    void *context;           /* the caller's own */
+    void *context;                                       /* the caller's own */
 
-    int32_t status;          /* 0, or a call error; -BLANKET_EOVERFLOW: reply_max was too small */
-    int32_t error;           /* with status 0: enum blanket_guest_store_error */
-    uint32_t reply_size;     /* bytes of the reply's body */
+    int32_t status;      /* 0, or a call error; -BLANKET_EOVERFLOW: reply_max was too small */
+    int32_t error;       /* with status 0: enum blanket_guest_store_error */
+    uint32_t reply_size; /* bytes of the reply's body */
 
     uint32_t id;
     uint32_t state;
@@ -332,7 +336,7 @@ BLANKET_API int blanket_guest_request_done(const struct blanket_guest_request *r
 struct blanket_guest_watch {
     void (*changed)(struct blanket_guest_watch *watch, const char *path);
     void *context;
-    uint32_t root;           /* private from here on */
+    uint32_t root; /* private from here on */
     uint32_t id;
     struct blanket_guest_watch *next;
 };
@@ -350,8 +354,8 @@ struct blanket_guest_store {
     uint32_t next_transaction;
     uint32_t garbage;
     uint32_t polling;
-    uint64_t message[(BLANKET_PAYLOAD_SIZE_MAX + 7) / 8];
-    char scratch[BLANKET_GUEST_STORE_BODY_MAX];
+    uint8_t message[BLANKET_PAYLOAD_SIZE_MAX];
+    uint8_t scratch[BLANKET_PAYLOAD_SIZE_MAX];
 };
 
 /*
@@ -377,10 +381,13 @@ BLANKET_API uint32_t blanket_guest_store_garbage(const struct blanket_guest_stor
  * Send a request. Not 0: it wasn't sent and won't be done; -BLANKET_EAGAIN or -BLANKET_ENOSPC: later.
  * 0: it is done now or later; `done` is called by poll either way.
  */
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_submit(struct blanket_guest_store *store,
-                                                              struct blanket_guest_request *request);
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_submit(
+    struct blanket_guest_store *store, struct blanket_guest_request *request);
 
-/* Take what has come, and make the callbacks. From inside one it does nothing. */
+/*
+ * Take what has come, and make the callbacks: after each event of the store's port, and after a submit.
+ * 1: there is more, call again. From inside a callback it does nothing.
+ */
 BLANKET_API int blanket_guest_store_poll(struct blanket_guest_store *store);
 
 /*
@@ -396,18 +403,17 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_read(struct blanket_guest
                                                             uint32_t size_max, uint32_t *size);
 
 /* A decimal number, whole and within 64 bits; the store's EINVAL if it isn't one. */
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_read_number(struct blanket_guest_store *store,
-                                                                   uint32_t root,
-                                                                   uint16_t transaction,
-                                                                   const char *path,
-                                                                   uint64_t *number);
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_read_number(
+    struct blanket_guest_store *store, uint32_t root, uint16_t transaction, const char *path,
+    uint64_t *number);
 
 /*
  * Names of the children, each with its NUL, in `names`; *size bytes in all. Any number of them, as
  * long as it fits size_max (else -BLANKET_EOVERFLOW); read in parts if need be.
  */
 BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_directory(struct blanket_guest_store *store,
-                                                                 uint32_t root, uint16_t transaction,
+                                                                 uint32_t root,
+                                                                 uint16_t transaction,
                                                                  const char *path, char *names,
                                                                  uint32_t size_max, uint32_t *size);
 
@@ -415,17 +421,14 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_write(struct blanket_gues
                                                              uint32_t root, uint16_t transaction,
                                                              const char *path, const void *value,
                                                              uint32_t size);
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_write_number(struct blanket_guest_store *store,
-                                                                    uint32_t root,
-                                                                    uint16_t transaction,
-                                                                    const char *path,
-                                                                    uint64_t number);
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_write_number(
+    struct blanket_guest_store *store, uint32_t root, uint16_t transaction, const char *path,
+    uint64_t number);
 
 /* Publish a grant's reference or a port's number, as the peer sees it: each level translates it. */
-BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_write_grant(struct blanket_guest_store *store,
-                                                                   uint32_t root,
-                                                                   uint16_t transaction,
-                                                                   const char *path, uint32_t grant);
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_write_grant(
+    struct blanket_guest_store *store, uint32_t root, uint16_t transaction, const char *path,
+    uint32_t grant);
 BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_write_port(struct blanket_guest_store *store,
                                                                   uint32_t root,
                                                                   uint16_t transaction,
