@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The provider under threads: both sides bind, send, grant, map and close at the same time, while a
+ * third thread adds and removes devices. For ThreadSanitizer, and for what must hold afterwards.
+ */
+#include "root_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ROUNDS 3000u /* at least; and until the sides have met often enough */
+#define ROUNDS_MAX 3000000u
+#define MEETINGS 200u
+#define RW (BLANKET_ACCESS_READ | BLANKET_ACCESS_WRITE)
+
+static uint8_t pages[FIXTURE_PAGES][FIXTURE_PAGE_SIZE];
+static atomic_int overlays;
+
+static void *shared_page(void *host, uint64_t frame)
+{
+    (void)host;
+    return frame < FIXTURE_PAGES ? pages[frame] : NULL;
+}
+
+static int shared_overlay(void *host, uint64_t frame, uint64_t source, unsigned access)
+{
+    (void)host;
+    (void)frame;
+    (void)source;
+    (void)access;
+    atomic_fetch_add(&overlays, 1);
+    return 0;
+}
+
+static void shared_overlay_undo(void *host, uint64_t frame)
+{
+    (void)host;
+    (void)frame;
+    atomic_fetch_sub(&overlays, 1);
+}
+
+static const struct blanket_root_host_ops shared_ops = {shared_page, shared_overlay,
+                                                        shared_overlay_undo};
+
+struct run {
+    struct blanket_root *root;
+    struct blanket_below below;
+    struct blanket_root_end front;
+    struct blanket_root_end back;
+    atomic_uint number;    /* the frontend's port, as published; 0: none */
+    atomic_uint reference; /* the frontend's grant, as published */
+    atomic_uint front_events;
+    atomic_uint back_events;
+    atomic_uint bound;
+    atomic_uint mapped;
+    atomic_bool removed; /* the spare device's sink must not be called then */
+    atomic_uint late_events;
+    atomic_bool stop;
+    atomic_int failed_line; /* cmocka's assertions are for the main thread */
+};
+
+static void expect(struct run *run, bool holds, int line)
+{
+    if (!holds) {
+        atomic_store(&run->failed_line, line);
+    }
+}
+
+static int call(struct run *run, uint64_t endpoint, uint16_t verb, const uint64_t *items,
+                uint16_t count, uint32_t *value)
+{
+    uint64_t result = 0;
+    struct blanket_call call = {.verb = verb,
+                                .element_count = 1,
+                                .element_items = count,
+                                .endpoint = endpoint,
+                                .items = items,
+                                .results = &result};
+    int status = run->below.ops->call(run->below.context, &call);
+
+    if (value) {
+        *value = blanket_result_value(result);
+    }
+    return status ? status : blanket_result_status(result);
+}
+
+static int send(struct run *run, uint64_t endpoint, uint64_t port)
+{
+    return run->below.ops->send(run->below.context, 0, endpoint, port);
+}
+
+static void count_event(void *context, uint32_t number)
+{
+    (void)number;
+    atomic_fetch_add((atomic_uint *)context, 1);
+}
+
+static bool has_met(struct run *run)
+{
+    return atomic_load(&run->bound) >= MEETINGS && atomic_load(&run->mapped) >= MEETINGS;
+}
+
+/* Publishes a port and a grant, sends, takes both back; statuses are what a race may give. */
+static void *frontend(void *context)
+{
+    struct run *run = (struct run *)context;
+    uint32_t generation;
+
+    for (generation = 1; generation <= ROUNDS || (generation <= ROUNDS_MAX && !has_met(run));
+         generation++) {
+        uint64_t port = blanket_item_slot(BLANKET_ITEM_PORT, 0, generation);
+        uint64_t grant[2] = {blanket_item_slot(BLANKET_ITEM_GRANT, 0, generation),
+                             blanket_item(BLANKET_ITEM_FRAME, RW, generation % 32)};
+        uint32_t value = 0;
+        int i;
+
+        expect(run,
+               call(run, run->front.endpoint, BLANKET_VERB_EVTCHN_ALLOC_UNBOUND, &port, 1,
+                    &value) == 0,
+               __LINE__);
+        atomic_store(&run->number, value);
+        expect(run,
+               call(run, run->front.endpoint, BLANKET_VERB_GRANT_ACCESS, grant, 2, &value) == 0,
+               __LINE__);
+        atomic_store(&run->reference, value);
+        for (i = 0; i < 8; i++) {
+            int status = send(run, run->front.endpoint, port);
+
+            expect(run, status == 0 || status == -BLANKET_ENOTCONN, __LINE__);
+        }
+        while (call(run, run->front.endpoint, BLANKET_VERB_GRANT_END_ACCESS, grant, 1, NULL)) {
+        }
+        expect(run, call(run, run->front.endpoint, BLANKET_VERB_EVTCHN_CLOSE, &port, 1, NULL) == 0,
+               __LINE__);
+    }
+    atomic_store(&run->stop, true);
+    return NULL;
+}
+
+static void *backend(void *context)
+{
+    struct run *run = (struct run *)context;
+    uint32_t generation = 1;
+
+    while (!atomic_load(&run->stop)) {
+        uint64_t bind[2] = {blanket_item_slot(BLANKET_ITEM_PORT, 1, generation),
+                            blanket_item(BLANKET_ITEM_PEER_PORT, 0, atomic_load(&run->number))};
+        uint64_t map[3] = {blanket_item_slot(BLANKET_ITEM_MAPPING, 1, generation),
+                           blanket_item(BLANKET_ITEM_PEER_REF, RW, atomic_load(&run->reference)),
+                           blanket_item(BLANKET_ITEM_FRAME, 0, 40)};
+        int status = call(run, run->back.endpoint, BLANKET_VERB_EVTCHN_BIND_INTERDOMAIN, bind, 2,
+                          NULL);
+
+        expect(run, status == 0 || status == -BLANKET_ENOENT, __LINE__);
+        if (status == 0) {
+            atomic_fetch_add(&run->bound, 1);
+            status = send(run, run->back.endpoint, bind[0]);
+            expect(run, status == 0 || status == -BLANKET_ENOTCONN, __LINE__);
+        }
+        status = call(run, run->back.endpoint, BLANKET_VERB_GRANT_MAP, map, 3, NULL);
+        expect(run, status == 0 || status == -BLANKET_ENOENT, __LINE__);
+        atomic_fetch_add(&run->mapped, status == 0 ? 1 : 0);
+        expect(run, call(run, run->back.endpoint, BLANKET_VERB_GRANT_UNMAP, map, 1, NULL) == 0,
+               __LINE__);
+        expect(run, call(run, run->back.endpoint, BLANKET_VERB_EVTCHN_CLOSE, bind, 1, NULL) == 0,
+               __LINE__);
+        generation++;
+    }
+    return NULL;
+}
+
+static void *local(void *context)
+{
+    struct run *run = (struct run *)context;
+
+    while (!atomic_load(&run->stop)) {
+        void *address;
+        struct blanket_root_stats stats;
+
+        if (blanket_root_map(run->root, run->back.endpoint, atomic_load(&run->reference), RW,
+                             &address) == 0) {
+            expect(run, blanket_root_unmap(run->root, run->back.endpoint, address) == 0, __LINE__);
+        }
+        blanket_root_stats(run->root, &stats);
+        expect(run, stats.ports <= 4 && stats.grants <= 1 && stats.mappings <= 2, __LINE__);
+    }
+    return NULL;
+}
+
+/* Must not be called once the device is removed: its context may be gone. */
+static void spare_event(void *context, uint32_t number)
+{
+    struct run *run = (struct run *)context;
+
+    (void)number;
+    if (atomic_load(&run->removed)) {
+        atomic_fetch_add(&run->late_events, 1);
+    }
+}
+
+struct sender {
+    struct run *run;
+    _Atomic uint64_t endpoint;
+};
+
+static void *spare_sender(void *context)
+{
+    struct sender *sender = (struct sender *)context;
+
+    while (!atomic_load(&sender->run->stop)) {
+        int status = send(sender->run, atomic_load(&sender->endpoint),
+                          blanket_item_slot(BLANKET_ITEM_PORT, 0, 1));
+
+        expect(sender->run,
+               status == 0 || status == -BLANKET_EPERM || status == -BLANKET_ENOTCONN ||
+                   status == -BLANKET_ENOENT,
+               __LINE__);
+    }
+    return NULL;
+}
+
+/* A second device comes and goes while somebody sends on it. */
+static void *administrator(void *context)
+{
+    struct sender *sender = (struct sender *)context;
+    struct run *run = sender->run;
+    struct blanket_root_device device = fixture_device;
+    struct blanket_root_sink sink = {spare_event, run};
+    uint64_t port = blanket_item_slot(BLANKET_ITEM_PORT, 0, 1);
+
+    device.type = "vif";
+    device.frontend_domid = 3;
+    while (!atomic_load(&run->stop)) {
+        struct blanket_root_end front;
+        struct blanket_root_end back;
+        uint64_t bind[2] = {port, 0};
+        uint32_t number = 0;
+
+        atomic_store(&run->removed, false);
+        expect(run,
+               blanket_root_device_add(run->root, &device, &sink, 0, &sink, 0, &front, &back) == 0,
+               __LINE__);
+        expect(run,
+               call(run, front.endpoint, BLANKET_VERB_EVTCHN_ALLOC_UNBOUND, &port, 1, &number) == 0,
+               __LINE__);
+        bind[1] = blanket_item(BLANKET_ITEM_PEER_PORT, 0, number);
+        expect(run,
+               call(run, back.endpoint, BLANKET_VERB_EVTCHN_BIND_INTERDOMAIN, bind, 2, NULL) == 0,
+               __LINE__);
+        atomic_store(&sender->endpoint, front.endpoint);
+        expect(run, send(run, back.endpoint, port) == 0, __LINE__);
+        while (blanket_root_device_remove(run->root, back.endpoint) == -BLANKET_EBUSY) {
+        }
+        atomic_store(&run->removed, true);
+    }
+    return NULL;
+}
+
+static void run_all(enum blanket_root_scoping scoping)
+{
+    static struct run run;
+    struct sender sender = {.run = &run};
+    struct blanket_root_sink front_sink = {count_event, &run.front_events};
+    struct blanket_root_sink back_sink = {count_event, &run.back_events};
+    struct blanket_root_stats stats;
+    void *(*const bodies[])(void *) = {frontend, backend, local, administrator, spare_sender};
+    pthread_t threads[5];
+    size_t i;
+
+    memset(&run, 0, sizeof(run));
+    assert_int_equal(blanket_root_create(&fixture_limits, scoping, &shared_ops, NULL, &run.root),
+                     0);
+    run.below = blanket_root_below(run.root);
+    assert_int_equal(blanket_root_device_add(run.root, &fixture_device, &front_sink, 0, &back_sink,
+                                             0, &run.front, &run.back),
+                     0);
+    for (i = 0; i < 5; i++) {
+        void *context = i < 3 ? (void *)&run : (void *)&sender;
+
+        assert_int_equal(pthread_create(&threads[i], NULL, bodies[i], context), 0);
+    }
+    for (i = 0; i < 5; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    blanket_root_stats(run.root, &stats);
+    assert_int_equal(stats.grants + stats.mappings + stats.ports, 0);
+    assert_int_equal(atomic_load(&overlays), 0);
+    assert_int_equal(atomic_load(&run.failed_line), 0);
+    assert_int_equal(atomic_load(&run.late_events), 0);
+    assert_true(has_met(&run));
+    assert_true(atomic_load(&run.front_events) > 0 && atomic_load(&run.back_events) > 0);
+    print_message("bound %u times, mapped %u times, %u and %u events\n", atomic_load(&run.bound),
+                  atomic_load(&run.mapped), atomic_load(&run.front_events),
+                  atomic_load(&run.back_events));
+    blanket_root_destroy(run.root);
+}
+
+static void test_threads_endpoint(void **state)
+{
+    (void)state;
+    run_all(BLANKET_ROOT_SCOPE_ENDPOINT);
+}
+
+static void test_threads_domid(void **state)
+{
+    (void)state;
+    run_all(BLANKET_ROOT_SCOPE_DOMID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_endpoint),
+        cmocka_unit_test(test_threads_domid),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
