@@ -4,7 +4,7 @@
  *
  * `host` is the pointer given at blanket_level_create, `guest` the one given at blanket_guest_attach;
  * the core never looks into them. `guest` must stay valid until guest_gone was called for it. No lock
- * of the core is held in any of these except where it says so. What comes back is checked.
+ * of the core is held in any of these but alloc, free and unpin. What comes back is checked.
  */
 #ifndef BLANKET_PLATFORM_H
 #define BLANKET_PLATFORM_H
@@ -41,7 +41,8 @@ struct blanket_platform_ops {
      * Pin the page that `item` names (type FRAME or OWN_GRANT) for `use`, whatever the guest does
      * with it afterwards (ballooning, exit), with the type that `use` needs: never a page-table page,
      * never one of the hypervisor's own. 0, -BLANKET_EPERM (not the guest's), -BLANKET_EBUSY (in
-     * conflicting use), -BLANKET_EINVAL. unpin can't fail; it gets what pin gave.
+     * conflicting use), -BLANKET_EINVAL. unpin can't fail; it gets what pin gave; the guest's lock
+     * is held, so that a slot is never free while its page is still pinned.
      */
     int (*pin)(void *host, void *guest, uint64_t item, unsigned use, struct blanket_page *page);
     void (*unpin)(void *host, void *guest, const struct blanket_page *page, unsigned use);
@@ -78,6 +79,10 @@ struct blanket_platform_ops {
 
     /* Nothing of this guest is left: its cookie may be freed. From blanket_work or guest detach. */
     void (*guest_gone)(void *host, void *guest);
+
+    /* Optional (NULL): something happened to an endpoint of this guest (BLANKET_EVENT_*); its holder
+     * is told by its control port. For the host's toolstack, which may have revoked it. */
+    void (*endpoint_event)(void *host, void *guest, uint64_t endpoint, uint32_t events);
 
     /* Nonzero: return to the host now; the caller goes on from the element that is next. */
     int (*preempt)(void *host);

@@ -230,7 +230,8 @@ enum blanket_endpoint_state {
     BLANKET_ENDPOINT_FREE = 0,
     BLANKET_ENDPOINT_LIVE = 1,
     BLANKET_ENDPOINT_BROKEN = 2, /* the level below lost it; -BLANKET_ENOTCONN until rebound */
-    BLANKET_ENDPOINT_DEAD = 3    /* revoked, not yet drained */
+    BLANKET_ENDPOINT_DEAD = 3,   /* revoked, not yet drained */
+    BLANKET_ENDPOINT_RESETTING = 4 /* being emptied; -BLANKET_EAGAIN until it is live again */
 };
 
 static inline uint64_t blanket_item(unsigned type, unsigned access, uint64_t value)

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* Endpoints as administration sees them (include/blanket/endpoint.h). */
+#include "child.h"
+#include "derive.h"
+#include "resolve.h"
+
+static uint32_t name_size(const char *name)
+{
+    uint32_t size = 0;
+
+    while (size < BLANKET_NAME_SIZE && name[size] != '\0') {
+        size++;
+    }
+    return size;
+}
+
+/* Law 0: owners of endpoints to one native peer are one trust group. Administration's lock held. */
+static int second_owner(struct blanket_level *level, const struct blanket_mint *mint)
+{
+    int found = 0;
+
+    for (uint32_t id = 0; id < level->limits.guests && !found; id++) {
+        struct blanket_guest *guest = id != mint->guest ? blanket_guest_hold(level, id) : NULL;
+
+        if (!guest) {
+            continue;
+        }
+        level->ops->lock(level->host, id);
+        for (uint32_t i = 1; i < guest->endpoint_count; i++) {
+            found |= guest->endpoints[i].state != BLANKET_ENDPOINT_FREE &&
+                     guest->endpoints[i].scope == mint->scope;
+        }
+        level->ops->unlock(level->host, id);
+        blanket_guest_release(guest);
+    }
+    return found;
+}
+
+static uint32_t free_slot(const struct blanket_guest *guest)
+{
+    for (uint32_t i = 1; i < guest->endpoint_count; i++) {
+        if (guest->endpoints[i].state == BLANKET_ENDPOINT_FREE &&
+            guest->endpoints[i].generation != UINT32_MAX) {
+            return i;
+        }
+    }
+    return guest->endpoint_count;
+}
+
+static void fill_minted(struct blanket_endpoint *endpoint, const struct blanket_mint *mint)
+{
+    endpoint->event_base = mint->event_base;
+    endpoint->grant_base = mint->grant_base + mint->grants.below_first;
+    endpoint->below_endpoint = mint->below_endpoint;
+    endpoint->store_endpoint = mint->store.ops ? mint->store_endpoint : mint->below_endpoint;
+    endpoint->scope = mint->scope;
+    endpoint->label = mint->label;
+    endpoint->below = mint->below;
+    endpoint->store = mint->store.ops ? mint->store : mint->below;
+}
+
+/* Guest's and administration's lock held. */
+static int mint_locked(struct blanket_level *level, struct blanket_guest *guest,
+                       const struct blanket_mint *mint, uint64_t *handle, uint32_t *quota)
+{
+    const struct blanket_mint_window *const windows[BLANKET_TABLE_COUNT] = {
+        &mint->grants,
+        &mint->mappings,
+        &mint->ports,
+    };
+    struct blanket_endpoint *endpoint;
+    struct blanket_child child;
+    int rc;
+
+    if (guest->endpoints[BLANKET_SELF_SLOT].state != BLANKET_ENDPOINT_LIVE) {
+        return -BLANKET_ENOENT;
+    }
+    memset(&child, 0, sizeof(child));
+    child.parent = BLANKET_SELF_SLOT;
+    child.slot = mint->slot != 0 ? mint->slot : free_slot(guest);
+    if (child.slot < guest->endpoint_count) {
+        child.generation = guest->endpoints[child.slot].generation + 1;
+    }
+    child.rights = mint->rights;
+    child.minted = 1;
+    for (uint32_t kind = 0; kind < BLANKET_TABLE_COUNT; kind++) {
+        child.counts[kind] = windows[kind]->count;
+        child.below_first[kind] = windows[kind]->below_first;
+    }
+    child.name = mint->name;
+    child.name_size = name_size(mint->name);
+    rc = blanket_child_make(level, guest, &child, quota);
+    if (rc != 0) {
+        return rc;
+    }
+    endpoint = &guest->endpoints[child.slot];
+    fill_minted(endpoint, mint);
+    rc = blanket_endpoint_route(level, mint->guest, endpoint, 1);
+    if (rc != 0) {
+        blanket_child_unmake(level, guest, child.slot);
+        return rc;
+    }
+    __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_LIVE, __ATOMIC_SEQ_CST);
+    *handle = blanket_handle(child.slot, child.generation);
+    return 0;
+}
+
+static int mint_is_sound(const struct blanket_mint *mint)
+{
+    const uint64_t slots = BLANKET_SLOT_INDEX_MAX + 1u;
+
+    return mint->name && mint->below.ops && mint->below.ops->call &&
+           (!mint->store.ops || mint->store.ops->call) && mint->rights <= BLANKET_RIGHTS_ALL &&
+           mint->flags <= BLANKET_MINT_SHARE_SCOPE &&
+           (uint64_t)mint->grants.below_first + mint->grants.count <= slots &&
+           (uint64_t)mint->mappings.below_first + mint->mappings.count <= slots &&
+           (uint64_t)mint->ports.below_first + mint->ports.count <= slots;
+}
+
+int blanket_endpoint_mint(struct blanket_level *level, const struct blanket_mint *mint,
+                          uint64_t *handle, uint32_t *quota)
+{
+    uint32_t administration = blanket_lock_administration(level);
+    uint32_t which = BLANKET_QUOTA_NONE;
+    struct blanket_guest *guest;
+    int rc;
+
+    if (!mint_is_sound(mint)) {
+        return -BLANKET_EINVAL;
+    }
+    level->ops->lock(level->host, administration);
+    guest = blanket_guest_find(level, mint->guest);
+    if (!guest) {
+        rc = -BLANKET_ENOENT;
+    } else if (!(mint->flags & BLANKET_MINT_SHARE_SCOPE) && second_owner(level, mint)) {
+        rc = -BLANKET_EPERM;
+    } else {
+        level->ops->lock(level->host, mint->guest);
+        rc = mint_locked(level, guest, mint, handle, &which);
+        level->ops->unlock(level->host, mint->guest);
+    }
+    level->ops->unlock(level->host, administration);
+    if (quota) {
+        *quota = which;
+    }
+    return rc;
+}
+
+/* The endpoint that `handle` names now, NULL. Guest's lock held. */
+static struct blanket_endpoint *current(const struct blanket_guest *guest, uint64_t handle)
+{
+    uint32_t slot = (uint32_t)handle;
+
+    if (slot >= guest->endpoint_count ||
+        guest->endpoints[slot].state == BLANKET_ENDPOINT_FREE ||
+        guest->endpoints[slot].generation != (uint32_t)(handle >> 32)) {
+        return NULL;
+    }
+    return &guest->endpoints[slot];
+}
+
+int blanket_endpoint_revoke(struct blanket_level *level, uint32_t guest_id, uint64_t handle)
+{
+    struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
+    struct blanket_endpoint *endpoint;
+
+    if (!guest) {
+        return -BLANKET_ENOENT;
+    }
+    level->ops->lock(level->host, guest_id);
+    endpoint = (uint32_t)handle == BLANKET_SELF_SLOT ? NULL : current(guest, handle);
+    if (endpoint) {
+        blanket_endpoint_kill(endpoint);
+    }
+    level->ops->unlock(level->host, guest_id);
+    if (endpoint) {
+        blanket_endpoint_announce(level, guest, handle, BLANKET_EVENT_DEAD);
+    }
+    blanket_guest_release(guest);
+    return endpoint ? 0 : -BLANKET_ENOENT;
+}
+
+int blanket_endpoint_info(struct blanket_level *level, uint32_t guest_id, uint64_t handle,
+                          struct blanket_wire_endpoint *info)
+{
+    struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
+    int rc = -BLANKET_ENOENT;
+
+    if (!guest) {
+        return rc;
+    }
+    level->ops->lock(level->host, guest_id);
+    if (current(guest, handle)) {
+        blanket_endpoint_describe(guest, (uint32_t)handle, info);
+        rc = 0;
+    }
+    level->ops->unlock(level->host, guest_id);
+    blanket_guest_release(guest);
+    return rc;
+}
+
+/* One guest's endpoint `index` if it stands on what was lost: broken. Returns its handle, 0. */
+static uint64_t break_one(struct blanket_level *level, uint32_t id, uint32_t index,
+                          const struct blanket_below *below, uint64_t below_endpoint)
+{
+    struct blanket_endpoint *endpoint = &level->guests[id].endpoints[index];
+    uint32_t live = BLANKET_ENDPOINT_LIVE;
+    uint64_t handle = 0;
+
+    level->ops->lock(level->host, id);
+    if (endpoint->state != BLANKET_ENDPOINT_FREE && endpoint->below.ops == below->ops &&
+        endpoint->below.context == below->context && endpoint->below_endpoint == below_endpoint &&
+        __atomic_compare_exchange_n(&endpoint->state, &live, BLANKET_ENDPOINT_BROKEN, 0,
+                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        endpoint->events |= BLANKET_EVENT_PEER_GONE;
+        handle = blanket_handle(index, endpoint->generation);
+    }
+    level->ops->unlock(level->host, id);
+    return handle;
+}
+
+void blanket_endpoint_lost(struct blanket_level *level, const struct blanket_below *below,
+                           uint64_t below_endpoint)
+{
+    for (uint32_t id = 0; id < level->limits.guests; id++) {
+        struct blanket_guest *guest = blanket_guest_hold(level, id);
+
+        if (!guest) {
+            continue;
+        }
+        for (uint32_t i = 1; i < guest->endpoint_count; i++) {
+            uint64_t handle = break_one(level, id, i, below, below_endpoint);
+
+            if (handle != 0) {
+                blanket_endpoint_announce(level, guest, handle, BLANKET_EVENT_PEER_GONE);
+            }
+        }
+        blanket_guest_release(guest);
+    }
+}
+
+/* Both locks held; the endpoint is broken and empty. */
+static int rebind_locked(struct blanket_level *level, uint32_t guest_id,
+                         struct blanket_endpoint *endpoint, uint32_t event_base)
+{
+    uint32_t before = endpoint->event_base;
+    int rc;
+
+    (void)blanket_endpoint_route(level, guest_id, endpoint, 0);
+    endpoint->event_base = event_base;
+    rc = blanket_endpoint_route(level, guest_id, endpoint, 1);
+    if (rc != 0) {
+        endpoint->event_base = before;
+        (void)blanket_endpoint_route(level, guest_id, endpoint, 1);
+    }
+    return rc;
+}
+
+int blanket_endpoint_rebind(struct blanket_level *level, uint32_t guest_id, uint64_t handle,
+                            uint64_t below_endpoint, uint64_t scope, uint32_t event_base,
+                            uint32_t grant_base)
+{
+    uint32_t administration = blanket_lock_administration(level);
+    struct blanket_endpoint *endpoint;
+    struct blanket_guest *guest;
+    int rc = -BLANKET_ENOENT;
+
+    level->ops->lock(level->host, administration);
+    guest = blanket_guest_find(level, guest_id);
+    if (guest) {
+        level->ops->lock(level->host, guest_id);
+        endpoint = current(guest, handle);
+        if (!endpoint) {
+            rc = -BLANKET_ENOENT;
+        } else if (endpoint->state != BLANKET_ENDPOINT_BROKEN) {
+            rc = -BLANKET_EINVAL;
+        } else if (endpoint->used[0] + endpoint->used[1] + endpoint->used[2] != 0 ||
+                   endpoint->child_count != 0 ||
+                   __atomic_load_n(&endpoint->inflight, __ATOMIC_SEQ_CST) != 0) {
+            rc = -BLANKET_EBUSY;
+        } else {
+            rc = rebind_locked(level, guest_id, endpoint, event_base);
+        }
+        if (rc == 0) {
+            endpoint->below_endpoint = below_endpoint;
+            if (endpoint->store.context == endpoint->below.context) {
+                endpoint->store_endpoint = below_endpoint;
+            }
+            endpoint->scope = scope;
+            endpoint->grant_base = grant_base + endpoint->windows[0].below_first;
+            __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_LIVE, __ATOMIC_SEQ_CST);
+        }
+        level->ops->unlock(level->host, guest_id);
+    }
+    level->ops->unlock(level->host, administration);
+    return rc;
+}

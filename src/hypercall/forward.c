@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "forward.h"
+
+int blanket_forward_is_status(int status)
+{
+    switch (-(long)status) {
+    case 0:
+    case BLANKET_EPERM:
+    case BLANKET_ENOENT:
+    case BLANKET_E2BIG:
+    case BLANKET_EAGAIN:
+    case BLANKET_ENOMEM:
+    case BLANKET_EFAULT:
+    case BLANKET_EBUSY:
+    case BLANKET_EEXIST:
+    case BLANKET_EINVAL:
+    case BLANKET_ENOSPC:
+    case BLANKET_ENOSYS:
+    case BLANKET_EOVERFLOW:
+    case BLANKET_EMSGSIZE:
+    case BLANKET_EOPNOTSUPP:
+    case BLANKET_ENOTCONN:
+    case BLANKET_ESTALE:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+uint64_t *blanket_forward_items(struct blanket_request *request)
+{
+    return (uint64_t *)(void *)(request->context->out + BLANKET_HEADER_SIZE);
+}
+
+int blanket_forward(struct blanket_request *request, struct blanket_call *call, uint32_t count)
+{
+    const struct blanket_endpoint *endpoint = request->endpoint;
+    int to_store = (request->verb->flags & BLANKET_VERB_STORE) != 0;
+    const struct blanket_below *below = to_store ? &endpoint->store : &endpoint->below;
+    int rc;
+
+    call->verb = request->verb->verb;
+    call->element_count = (uint16_t)count;
+    call->element_items = request->verb->item_count;
+    call->vcpu = request->vcpu;
+    call->endpoint = to_store ? endpoint->store_endpoint : endpoint->below_endpoint;
+    call->claim = request->guest->label;
+    call->items = blanket_forward_items(request);
+    call->results = request->context->results_below;
+    call->payload = request->payload;
+    call->payload_size = request->payload_size;
+    call->reply = request->context->reply;
+    call->reply_max = request->reply_max;
+    blanket_count(&request->level->counters.calls_below);
+    rc = below->ops->call(below->context, call);
+    if (rc < 0) {
+        return blanket_forward_is_status(rc) ? rc : -BLANKET_EIO;
+    }
+    if (rc > 0 || call->done == 0 || call->done > count || call->reply_size > request->reply_max) {
+        return -BLANKET_EIO;
+    }
+    request->reply_size = call->reply_size;
+    return 0;
+}

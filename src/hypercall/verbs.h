@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Room 4: the one table of verbs. */
+#ifndef BLANKET_HYPERCALL_VERBS_H
+#define BLANKET_HYPERCALL_VERBS_H
+
+#include "core.h"
+
+/* The verb of that number, NULL. Static. */
+const struct blanket_verb_info *blanket_verb_find(uint16_t verb);
+
+static inline unsigned blanket_verb_effect(uint16_t verb)
+{
+    return (verb >> 10) & 3u;
+}
+
+#endif
