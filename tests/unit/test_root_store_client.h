@@ -240,6 +240,46 @@ static inline struct blanket_root_store *store_open(void)
     return store;
 }
 
+struct fixture {
+    struct blanket_root_store *store;
+    struct client zero; /* domain 0 */
+    struct client one;  /* domain 1, with /local/domain/1 its own */
+    struct client two;
+};
+
+static inline int fixture_open(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    fixture->store = store_open();
+    client_open(&fixture->zero, fixture->store, 0);
+    client_open(&fixture->one, fixture->store, 1);
+    client_open(&fixture->two, fixture->store, 2);
+    assert_int_equal(blanket_root_store_domain_add(fixture->store, 1), 0);
+    assert_int_equal(blanket_root_store_domain_add(fixture->store, 2), 0);
+    assert_string_equal(xs_mkdir(&fixture->zero, "/local/domain/1"), "OK");
+    assert_string_equal(xs_set_permissions(&fixture->zero, "/local/domain/1", "n1"), "OK");
+    assert_string_equal(xs_mkdir(&fixture->zero, "/local/domain/2"), "OK");
+    assert_string_equal(xs_set_permissions(&fixture->zero, "/local/domain/2", "n2"), "OK");
+    *state = fixture;
+    return 0;
+}
+
+static inline int fixture_close(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(blanket_root_store_check(fixture->store));
+    blanket_root_store_disconnect(fixture->zero.connection);
+    blanket_root_store_disconnect(fixture->one.connection);
+    blanket_root_store_disconnect(fixture->two.connection);
+    assert_true(blanket_root_store_check(fixture->store));
+    blanket_root_store_destroy(fixture->store);
+    free(fixture);
+    return 0;
+}
+
 /* A growing buffer as a stream. */
 struct tape {
     uint8_t *bytes;

@@ -278,7 +278,7 @@ static void commit_fire(struct blanket_root_store *store, struct store_transacti
         const char *text;
         uint32_t size;
 
-        if (!shadow->fire) {
+        if (!shadow->fire || (shadow->node == NULL && shadow->old_permissions == NULL)) {
             continue;
         }
         blanket_store_path_load(store, shadow->path, shadow->path_size, &change.path);
