@@ -85,7 +85,16 @@ static BLANKET_CALLBACK int frame_send(void *context, uint32_t vcpu, uint64_t en
     return guest->transport.ops->send(guest->transport.context, endpoint, port);
 }
 
-const struct blanket_below_ops blanket_guest_frame_ops = {
+static const struct blanket_below_ops frame_ops = {
     .call = frame_call,
     .send = frame_send,
 };
+
+struct blanket_below blanket_guest_frame_below(struct blanket_guest *guest)
+{
+    struct blanket_below below;
+
+    below.ops = &frame_ops;
+    below.context = guest;
+    return below;
+}

@@ -67,7 +67,8 @@ static void batch_send(const struct batch *batch, uint32_t count)
 
 /* ---- access ---- */
 
-static int access_put(const struct batch *batch, uint32_t i, uint64_t *items, int again)
+static BLANKET_CALLBACK int access_put(const struct batch *batch, uint32_t i, uint64_t *items,
+                                       int again)
 {
     struct blanket_guest_access *element = &((struct blanket_guest_access *)batch->elements)[i];
     struct blanket_guest_table *table = &batch->device->grants;
@@ -80,7 +81,8 @@ static int access_put(const struct batch *batch, uint32_t i, uint64_t *items, in
     return rc;
 }
 
-static int access_take(const struct batch *batch, uint32_t i, uint64_t result, int first)
+static BLANKET_CALLBACK int access_take(const struct batch *batch, uint32_t i, uint64_t result,
+                                        int first)
 {
     struct blanket_guest_access *element = &((struct blanket_guest_access *)batch->elements)[i];
 
@@ -118,7 +120,8 @@ static struct blanket_guest_table *end_table(const struct batch *batch)
                                                         : &batch->device->mappings;
 }
 
-static int end_put(const struct batch *batch, uint32_t i, uint64_t *items, int again)
+static BLANKET_CALLBACK int end_put(const struct batch *batch, uint32_t i, uint64_t *items,
+                                    int again)
 {
     struct blanket_guest_end *element = &((struct blanket_guest_end *)batch->elements)[i];
     struct blanket_guest_table *table = end_table(batch);
@@ -134,7 +137,8 @@ static int end_put(const struct batch *batch, uint32_t i, uint64_t *items, int a
     return 0;
 }
 
-static int end_take(const struct batch *batch, uint32_t i, uint64_t result, int first)
+static BLANKET_CALLBACK int end_take(const struct batch *batch, uint32_t i, uint64_t result,
+                                     int first)
 {
     struct blanket_guest_end *element = &((struct blanket_guest_end *)batch->elements)[i];
 
@@ -198,7 +202,8 @@ int blanket_guest_grant_query(struct blanket_guest_device *device, uint32_t gran
 
 /* ---- map ---- */
 
-static int map_put(const struct batch *batch, uint32_t i, uint64_t *items, int again)
+static BLANKET_CALLBACK int map_put(const struct batch *batch, uint32_t i, uint64_t *items,
+                                    int again)
 {
     struct blanket_guest_map *element = &((struct blanket_guest_map *)batch->elements)[i];
     struct blanket_guest_table *table = &batch->device->mappings;
@@ -218,7 +223,8 @@ static int map_put(const struct batch *batch, uint32_t i, uint64_t *items, int a
     return rc;
 }
 
-static int map_take(const struct batch *batch, uint32_t i, uint64_t result, int first)
+static BLANKET_CALLBACK int map_take(const struct batch *batch, uint32_t i, uint64_t result,
+                                     int first)
 {
     struct blanket_guest_map *element = &((struct blanket_guest_map *)batch->elements)[i];
 
@@ -260,7 +266,8 @@ static void copy_sweep(struct blanket_guest_device *device)
     }
 }
 
-static int copy_put(const struct batch *batch, uint32_t i, uint64_t *items, int again)
+static BLANKET_CALLBACK int copy_put(const struct batch *batch, uint32_t i, uint64_t *items,
+                                     int again)
 {
     struct blanket_guest_copy *element = &((struct blanket_guest_copy *)batch->elements)[i];
     struct blanket_guest_table *table = &batch->device->mappings;
@@ -287,7 +294,8 @@ static int copy_put(const struct batch *batch, uint32_t i, uint64_t *items, int 
     return rc;
 }
 
-static int copy_take(const struct batch *batch, uint32_t i, uint64_t result, int first)
+static BLANKET_CALLBACK int copy_take(const struct batch *batch, uint32_t i, uint64_t result,
+                                      int first)
 {
     struct blanket_guest_copy *element = &((struct blanket_guest_copy *)batch->elements)[i];
     struct blanket_guest_table *table = &batch->device->mappings;

@@ -15,8 +15,7 @@ int blanket_guest_init(struct blanket_guest *guest, const struct blanket_transpo
     memset(guest, 0, sizeof(*guest));
     guest->transport = *transport;
     guest->frame = frame;
-    guest->below.ops = &blanket_guest_frame_ops;
-    guest->below.context = guest;
+    guest->below = blanket_guest_frame_below(guest);
     return 0;
 }
 

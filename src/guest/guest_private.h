@@ -5,8 +5,8 @@
 
 #include <blanket/guest.h>
 
-/* frame.c: the below that encodes frames; its context is the struct blanket_guest. */
-extern const struct blanket_below_ops blanket_guest_frame_ops;
+/* frame.c: the below that encodes frames for the guest's transport. */
+struct blanket_below blanket_guest_frame_below(struct blanket_guest *guest);
 
 /* guest.c: what a level may answer. Anything else counts as lost. */
 int blanket_guest_status_check(int64_t status);
