@@ -17,8 +17,6 @@ ROOMS = {
     'evtchn': ['base', 'acl'],
     'xenstore': ['base', 'acl'],
     'hypercall': ['base', 'acl', 'grant', 'evtchn', 'xenstore'],
-    # Not of the core, but held to the same: the library that a guest links.
-    'guest': [],
     # Not of the core, but held to the same: the library that a guest links instead.
     'guest': [],
 }
