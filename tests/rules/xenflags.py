@@ -28,8 +28,13 @@ BAD_CONTROL = re.compile(r'\t(?:(?:bnd )?(?:call|jmp)q?\s+\*|(?:repz? )?retq?\b)
 
 def compile_one(root, source, target):
     room = source.split('/')[1]
-    return rule.run(['gcc'] + XEN + ['-DBLANKET_ENV_HEADER="%s"' % ENV] + rule.include_args(root, room) +
-                    ['-o', target, os.path.join(root, source)])
+    # Xen's public headers are where Xen's own tree has them: at public/.
+    tree = os.path.join(os.path.dirname(target), 'tree')
+    if not os.path.isdir(tree):
+        os.mkdir(tree)
+        os.symlink('/usr/include/xen', os.path.join(tree, 'public'))
+    return rule.run(['gcc'] + XEN + ['-DBLANKET_ENV_HEADER="%s"' % ENV, '-isystem', tree] +
+                    rule.include_args(root, room) + ['-o', target, os.path.join(root, source)])
 
 
 def undefined(target):
