@@ -59,7 +59,7 @@ struct blanket_wire_header {
  */
 #define BLANKET_ITEM_TYPE_SHIFT 56
 #define BLANKET_ITEM_ACCESS_SHIFT 54
-#define BLANKET_ITEM_VALUE_MASK 0xffffffffffffull
+#define BLANKET_ITEM_VALUE_MASK (((uint64_t)1 << 48) - 1)
 #define BLANKET_SLOT_INDEX_MAX 0xffffu
 
 enum blanket_item_type {
