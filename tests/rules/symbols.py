@@ -17,13 +17,12 @@ WRITABLE = 'bBdDCsSgG'
 
 
 def variants():
-    found = [('gcc -O2', ['gcc', '-O2']), ('gcc -O0', ['gcc', '-O0']), ('gcc -O3', ['gcc', '-O3'])]
+    found = [('gcc -O2', ['gcc', '-O2']), ('gcc -O0', ['gcc', '-O0'])]
     if shutil.which('clang'):
         found.append(('clang -O2', ['clang', '-O2']))
     if rule.run(['gcc', '-m32', '-ffreestanding', '-x', 'c', '-c', '-o', os.devnull, '-'],
                 stdin=open(os.devnull))[0]:
         found.append(('gcc -m32 -O2', ['gcc', '-m32', '-O2']))
-        found.append(('gcc -m32 -O0', ['gcc', '-m32', '-O0']))
     return found
 
 
