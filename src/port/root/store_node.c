@@ -10,7 +10,7 @@
 /* The children of a node as a request sees them, in order. */
 struct listing {
     const struct store_request *request;
-    const struct store_shadow *shadow; /* in a transaction that changed the list; else NULL */
+    const struct store_shadow *shadow; /* in a transaction; else NULL */
     const struct store_node *node;     /* the next from the tree */
     const struct store_shadow *added;  /* then these */
 };
@@ -37,10 +37,9 @@ static void listing_start(const struct store_request *request, const struct stor
     const struct store_shadow *shadow = found->shadow;
 
     listing->request = request;
-    listing->shadow = NULL;
+    listing->shadow = shadow;
     listing->added = NULL;
     if (shadow != NULL) {
-        listing->shadow = shadow->relisted ? shadow : NULL;
         listing->added = shadow->added_first;
         node = shadow->base_generation != 0 && !shadow->detached
                    ? blanket_store_tree_find(request->store, shadow->hash, shadow->path,

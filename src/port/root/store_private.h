@@ -152,7 +152,6 @@ struct store_shadow {
     bool modified;
     bool added;
     bool detached; /* the node that was there was removed; one of that name now is new */
-    bool relisted; /* its children were added to or removed from */
     bool fire;
     bool fire_exact;
     uint32_t path_size;

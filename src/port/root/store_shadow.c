@@ -134,7 +134,6 @@ static void children_change(struct store_request *request, struct store_shadow *
     request->store->generation++;
     parent->content.generation = request->store->generation;
     parent->modified = true;
-    parent->relisted = true;
 }
 
 /* Makes an absent shadow an empty node below a parent that exists. Nothing here can fail. */
@@ -147,7 +146,6 @@ void blanket_store_shadow_create(struct store_request *request, struct store_sha
     shadow->content.generation = request->store->generation;
     shadow->exists = true;
     shadow->modified = true;
-    shadow->relisted = true;
     shadow->added = true;
     shadow->parent = parent;
     shadow->added_previous = parent->added_last;
