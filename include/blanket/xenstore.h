@@ -20,12 +20,15 @@
 struct blanket_store;
 
 struct blanket_store_limits {
-    uint32_t views;        /* endpoints */
-    uint32_t connections;  /* of all views */
-    uint32_t watches;      /* of all views, at the store below */
-    uint32_t transactions; /* of all views, at the store below */
-    uint32_t requests;     /* outstanding at the store below */
-    uint32_t queue_size;   /* bytes of replies and events kept for each connection, >= 4112 + 16 */
+    uint32_t views;        /* endpoints: 1..4096 */
+    uint32_t connections;  /* of all views: 1..65535 */
+    uint32_t watches;      /* of all views, at the store below: 0..65536 */
+    uint32_t transactions; /* of all views, open at the store below at once: 0..65536 */
+    uint32_t requests;     /* outstanding at the store below: 1..4096 */
+    uint32_t queue_size;   /* bytes of replies and events kept for each connection, and as many of
+                            * requests that wait: 4128 (4112 + 16) to 2^20 */
+    uint32_t ports;        /* port indexes of all views; 0: 64 for each view, and 4 a connection */
+    uint32_t watch_path;   /* bytes of a watch's path below, 256..3072; 0: 3072 */
 };
 
 /* What the engine needs of its embedder. */
@@ -42,23 +45,28 @@ struct blanket_store_ops {
 
 /* Rights within one root: bits of enum blanket_right (STORE_READ, STORE_WRITE, STORE_WATCH). */
 struct blanket_store_root_spec {
-    const char *path; /* absolute, without trailing slash; NULL: the view doesn't have this root */
+    /* Absolute, at most 255 bytes, without trailing slash ("/" is the whole store); NULL: the view
+     * doesn't have this root. Copied. */
+    const char *path;
     uint32_t rights;
 };
 
-#define BLANKET_STORE_VIEW_RAW 1u /* administrative: keys of every name, permissions as they are */
+/* Administrative: keys of every name, permissions as they are; in its ROOT_ALL, whose path is "/",
+ * paths are the store's own, special watches too, and the store judges them. */
+#define BLANKET_STORE_VIEW_RAW 1u
 
 struct blanket_store_view_spec {
     struct blanket_store_root_spec roots[BLANKET_ROOT_COUNT];
-    uint64_t cookie;      /* for ops->event */
+    uint64_t cookie; /* for ops->event */
     uint32_t flags;
     uint32_t self_domid;  /* at the store below: what permissions call the view's owner... */
     uint32_t peer_domid;  /* ...and its peer. The caller sees neither. */
     uint32_t grant_base;  /* reference that the peer sees for grant index 0 (STORE_WRITE_GRANT) */
     uint32_t connections; /* quotas of this view */
-    uint32_t requests;
+    uint32_t requests;    /* not answered yet: those that wait, too */
     uint32_t watches;
     uint32_t transactions;
+    uint32_t ports; /* it may name port indexes 0..ports-1; 0: 64, and 4 a connection */
     /* Port number as the peer sees it for port index i (STORE_WRITE_PORT); NULL: i itself. */
     int (*port_number)(void *context, uint64_t cookie, uint32_t index, uint32_t *number);
 };
@@ -68,13 +76,18 @@ BLANKET_EXTERN_C_BEGIN
 /* Bytes that an engine of these limits needs; 0 if one is out of range. */
 BLANKET_API size_t blanket_store_size(const struct blanket_store_limits *limits);
 
-/* Make an engine in `memory` (zeroed, of that size, aligned to 16, the caller's). */
+/* Make an engine in `memory` (zeroed, of that size, aligned to 16, the caller's). -BLANKET_EINVAL. */
 BLANKET_API BLANKET_MUST_CHECK int blanket_store_init(void *memory,
                                                       const struct blanket_store_limits *limits,
                                                       const struct blanket_store_ops *ops,
                                                       void *context, struct blanket_store **store);
 
-/* -BLANKET_ENOSPC no view left, -BLANKET_EINVAL a path isn't legal. *view names it in calls. */
+/*
+ * *view names it in calls. -BLANKET_EINVAL: a path isn't legal, a right isn't the store's.
+ * -BLANKET_ENOSPC: no view left, or the quotas of all views would sum up to more than the limits
+ * (connections, watches, ports) or, of transactions, than limits.transactions + limits.views: more
+ * than the store below allows, for they are short; see docs/xenstore.md.
+ */
 BLANKET_API BLANKET_MUST_CHECK int blanket_store_view_add(
     struct blanket_store *store, const struct blanket_store_view_spec *spec, uint64_t *view);
 
