@@ -12,7 +12,8 @@
 static bool __read_mostly opt_blanket = true;
 boolean_param("blanket", opt_blanket);
 
-long do_nested_op(unsigned int form, unsigned long arg1, unsigned long arg2, unsigned long arg3)
+long do_nested_op(unsigned int form, unsigned long arg1, unsigned long arg2, unsigned long arg3,
+                  unsigned long arg4)
 {
     BUILD_BUG_ON(BLANKET_XSM_RIGHTS != BLANKET_RIGHT_COUNT);
     BUILD_BUG_ON(__HYPERVISOR_nested_op != BLANKET_HYPERCALL_DEFAULT);
@@ -20,7 +21,8 @@ long do_nested_op(unsigned int form, unsigned long arg1, unsigned long arg2, uns
     if (!opt_blanket) {
         return -ENOSYS;
     }
-    if (form == BLANKET_FORM_QUERY && arg1 == BLANKET_QUERY_MAGIC && !arg2 && !arg3) {
+    /* A caller that knows of fewer arguments leaves something in the other registers. */
+    if (form == BLANKET_FORM_QUERY && arg1 == BLANKET_QUERY_MAGIC) {
         return BLANKET_SIGNATURE;
     }
     return -ENOSYS;

@@ -2,11 +2,13 @@
 """
 The named checks: what each needs, and how it judges.
 
-A check is a function of what it needs that returns nothing, or raises Wrong. Its name on the command
-line is the function's, with dashes.
+A check is a function of what it needs that returns nothing, or raises Wrong. Its name on the
+command line is the function's, with dashes.
 """
 
 import re
+import tempfile
+from pathlib import Path
 
 from . import hypervisor, machine
 from . import objects as compiled
@@ -127,9 +129,12 @@ def discovery(boot):
 
 @check(tree="blanket")
 def objects(tree):
-    """blanket's objects in Xen: no SSE, no branch without thunk, endbr64, no stray symbol, stack."""
+    """blanket's objects in Xen: no SSE, thunks, endbr64, no stray symbol, little stack."""
     made = sorted(path for path in (tree / "xen" / "common" / "blanket").glob("*-*.o"))
     expect(made, "there are no objects")
+    with tempfile.TemporaryDirectory() as directory:
+        unseen = compiled.unseen_faults(Path(directory))
+    expect(not unseen, f"the check doesn't see {unseen} in an object that has it")
     faults = compiled.faults(made)
     strays = compiled.stray_symbols(made)
     expect(not faults, f"{len(faults)} faults: {'; '.join(faults[:5])}")
@@ -143,7 +148,7 @@ def objects(tree):
 
 @check(tree="blanket")
 def lines_inserted(tree):
-    """What blanket inserts into Xen's own files stays within 150 lines, and FLASK knows each right."""
+    """At most 150 lines are inserted into Xen's files, and FLASK knows each right."""
     count = compiled.lines_inserted(hypervisor.PORT / "lines.table")
     progress(f"blanket inserts {count} lines into Xen's own files")
     expect(count <= LINES_MAX, f"{count} lines, more than {LINES_MAX}")

@@ -19,7 +19,7 @@ SOURCE = HERE.parent.parent
 PORT = SOURCE / "src" / "port" / "xen"
 
 VARIANTS = ("stock", "blanket")
-HOST_TOOLS = ("gcc", "make", "flex", "bison", "objdump", "nm", "dpkg-source")
+HOST_TOOLS = ("gcc", "make", "flex", "bison", "m4", "checkpolicy", "objdump", "nm", "dpkg-source")
 
 
 def build(fetched, variant, logs):
@@ -32,7 +32,7 @@ def build(fetched, variant, logs):
     if absent:
         raise Missing(f"programs {' '.join(absent)}")
     version = json.loads((fetched / "manifest.json").read_text())["source"]
-    inputs = [version, Path(__file__), HERE / "l1-xen.config", HERE / "tcg-hlt.table",
+    inputs = [version, *_settings(variant), HERE / "l1-xen.config", HERE / "tcg-hlt.table",
               PORT / "insert"]
     if variant == "blanket":
         inputs += [PORT / "lines.table", PORT / "tree"]
@@ -73,19 +73,23 @@ def _make(tree, variant, log):
     stamp.unlink(missing_ok=True)
     progress(f"building L1 Xen ({variant}): {'a few files' if again else 'some minutes'}; {log}")
     with open(log, "w", encoding="utf-8") as file:
-        done = subprocess.run(_make_command(tree, variant, "-j2"), stdout=file, stderr=subprocess.STDOUT,
-                              check=False)
+        done = subprocess.run(_make_command(tree, variant, "-j2"), stdout=file,
+                              stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         errors = [line for line in log.read_text(errors="replace").splitlines() if "rror" in line]
         raise Broken(f"building L1 Xen ({variant}): {(errors or ['?'])[0].strip()}; see {log}")
     stamp.write_text(sources)
 
 
-def _make_command(tree, variant, *arguments):
+def _settings(variant):
     # The version says which Xen a dom0 runs on. Date, host and user would make each build another.
-    return ["nice", "-n", "15", "make", "-C", str(tree / "xen"), f"XEN_VENDORVERSION=-l1-{variant}",
-            "XEN_BUILD_DATE=none", "XEN_BUILD_TIME=none", "XEN_BUILD_HOST=test", "XEN_DOMAIN=test",
-            "XEN_WHOAMI=blanket", "PYTHON=python3", f"BLANKET_SRC={SOURCE}", *arguments]
+    return [f"XEN_VENDORVERSION=-l1-{variant}", "XEN_BUILD_DATE=none", "XEN_BUILD_TIME=none",
+            "XEN_BUILD_HOST=test", "XEN_DOMAIN=test", "XEN_WHOAMI=blanket", "PYTHON=python3"]
+
+
+def _make_command(tree, variant, *arguments):
+    return ["nice", "-n", "15", "make", "-C", str(tree / "xen"), *_settings(variant),
+            f"BLANKET_SRC={SOURCE}", *arguments]
 
 
 def _run(command):

@@ -2,8 +2,8 @@
 """
 The guests' initramfs images, as plain cpio archives (inflating them would cost time under TCG).
 
-They're written here and not by cpio(1) from a staging folder: device nodes then need no root, and an
-image depends on nothing but its inputs.
+They're written here and not by cpio(1) from a staging folder: device nodes then need no root, and
+an image depends on nothing but its inputs.
 """
 
 import json

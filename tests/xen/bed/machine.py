@@ -21,7 +21,7 @@ QEMU = "qemu-system-x86_64"
 #   rdtscp   reported as another instruction's exit: Xen kills the guest
 #   monitor  MWAIT with ECX = 1 faults: L0 Xen panics
 #   the rest XSAVE, AVX and what hangs on them: a stray #UD in a guest with two vCPUs
-# The family has to be 0x17: with 0xf (-cpu max, qemu64) a nested Xen writes an MSR that isn't there.
+# The family has to be 0x17: with 0xf (-cpu max, qemu64) Xen in Xen writes an MSR that isn't there.
 CPU = ("EPYC,+svm,+npt,-cx16,-smap,-rdtscp,-monitor,-xsave,-xsaveopt,-xsavec,-xgetbv1,-avx,-avx2,"
        "-fma,-f16c,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save")
 # L0 stays quiet about its guests: it would print a line for each exit of a nested guest.

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 CORE_MAY_USE = {"memcpy", "memmove", "memset", "memcmp"}
 THUNK = re.compile(r"__x86_(indirect_thunk_\w+|return_thunk)$")
 
-FUNCTION = re.compile(r"^[0-9a-f]+ <(.+)>:$")
+SECTION = re.compile(r"^Disassembly of section (\S+):$")
+FUNCTION = re.compile(r"^([0-9a-f]+) <(.+)>:$")
 INSTRUCTION = re.compile(r"^ +[0-9a-f]+:\t(\S+) *(.*)$")
-RELOCATION = re.compile(r"^\s+[0-9a-f]+: (R_X86_64_\w+)\s+(\S+)$")
+LOCAL = re.compile(r"<([^>+]+)>$")
+RELOCATION = re.compile(r"^\s+[0-9a-f]+: (R_X86_64_\w+)\s+([^-+\s]+)(?:([-+]0x[0-9a-f]+))?$")
 VECTOR = re.compile(r"%(xmm|ymm|zmm|mm|st)\b|%[xyz]?mm\d|%st\(")
 
 
@@ -27,7 +29,10 @@ class Function:
 
     file: str
     name: str
+    section: str
+    offset: int              # in its section
     first: str = ""          # its first instruction
+    starts_over: bool = False    # it calls itself, and doesn't just jump to its beginning
     frame: int = 8           # bytes of stack: return address, pushes and locals
     calls: set = field(default_factory=set)     # functions that it branches to
     taken: set = field(default_factory=set)     # functions whose address it uses
@@ -35,82 +40,137 @@ class Function:
 
 
 def read_objects(objects):
-    """All functions of some object files: ({name: Function}, names whose address is taken)."""
+    """The functions of object files: ({(file, name): Function}, keys whose address is taken)."""
     functions, taken = {}, set()
     for path in objects:
         listing = subprocess.run(["objdump", "-dr", "--no-show-raw-insn", path], check=True,
                                  stdout=subprocess.PIPE, text=True).stdout
         found = _read_code(path.name, listing)
-        functions.update(found)
-        taken |= {name for function in found.values() for name in function.taken}
-        taken |= _addresses_in_data(path)
-    return functions, taken
+        _resolve(found)
+        functions.update({(path.name, name): function for name, function in found.items()})
+        mentioned = {name for function in found.values() for name in function.taken}
+        mentioned |= {_name(found, *target) for target in _addresses_in_data(path)}
+        # A name of this file means this file's function; another's is an external one.
+        taken |= {(path.name if name in found else "", name) for name in mentioned}
+    by_name = {key[1]: key for key in functions}
+    return functions, {key if key[0] else by_name.get(key[1], key) for key in taken}
 
 
 def _read_code(file, listing):
-    """Parse one object's disassembly."""
-    functions, current, last = {}, None, ("", "")
+    """Parse one object's disassembly. Targets stay as (symbol or section, offset) at first."""
+    functions, current, section, last = {}, None, "", ("", "")
     for line in listing.splitlines():
+        match = SECTION.match(line)
+        if match:
+            section = match[1]
+            continue
         match = FUNCTION.match(line)
         if match:
-            current = Function(file, match[1])
-            functions[match[1]] = current
+            current = Function(file, match[2], section, int(match[1], 16))
+            functions[match[2]] = current
             continue
         match = INSTRUCTION.match(line)
         if match and current:
             last = match.groups()
             _judge_instruction(current, *last)
-            continue
-        match = RELOCATION.match(line)
-        if match and current:
-            target = re.sub(r"[-+]0x[0-9a-f]+$", "", match[2])
-            target = re.sub(r"^\.text\.", "", target)
-            # A branch's target is called; any other mention of a function takes its address.
-            (current.calls if last[0].startswith(("call", "j")) else current.taken).add(target)
+            # A target in the same section has no relocation; the disassembler names it.
+            local = LOCAL.search(last[1])
+            target = (local[1], 0) if local else None
+        else:
+            match = RELOCATION.match(line)
+            # A relocation relative to the next instruction is off by the size of its own field.
+            target = match and (match[2], int(match[3] or "0", 16) + 4 * ("_P" in match[1]))
+        if target and current:
+            is_branch = last[0].startswith(("call", "j"))
+            (current.calls if is_branch else current.taken).add(target)
     return functions
+
+
+def _resolve(functions):
+    """Turn the targets of an object's functions into names; jumps within one aren't calls."""
+    for function in functions.values():
+        function.taken = {_name(functions, *target) for target in function.taken}
+        called = {target for target in function.calls if target != (function.name, 0)}
+        recursive = function.starts_over and (function.name, 0) in function.calls
+        function.calls = {_name(functions, *target) for target in called}
+        function.calls |= {function.name} if recursive else set()
+
+
+def _name(functions, symbol, offset):
+    """The function that a symbol, or an offset in a section, stands for; else the symbol itself."""
+    for function in functions.values():
+        if (function.section, function.offset) == (symbol, offset):
+            return function.name
+    return symbol
 
 
 def _judge_instruction(function, mnemonic, operands):
     """Note an instruction's stack use, and what's wrong with it."""
     function.first = function.first or mnemonic
+    if mnemonic == "call" and operands.endswith(f"<{function.name}>"):
+        function.starts_over = True
     if VECTOR.search(operands):
         function.faults.append(f"uses a vector or x87 register: {mnemonic} {operands}")
-    if mnemonic.startswith(("call", "jmp")) and operands.startswith("*"):
+    # Xen's alternative_call looks like this in an object, and is a direct call when Xen runs.
+    patched = function.file.startswith("port-") and operands.startswith("*0x0(%rip)")
+    if mnemonic.startswith(("call", "jmp")) and operands.startswith("*") and not patched:
         function.faults.append(f"branches without a thunk: {mnemonic} {operands}")
     if mnemonic.startswith("ret"):
         function.faults.append("returns without a thunk")
     if mnemonic == "push":
         function.frame += 8
     found = re.match(r"\$0x([0-9a-f]+),%rsp$", operands)
-    if mnemonic == "sub" and found:
-        function.frame += int(found[1], 16)
+    if found and mnemonic in ("sub", "add"):
+        # Adding a large number is subtracting a small one; what's given back isn't counted.
+        number = int(found[1], 16)
+        number -= (number >> 63) << 64
+        function.frame += max(0, number if mnemonic == "sub" else -number)
 
 
 def _addresses_in_data(path):
-    """The functions whose address stands in an object's data."""
+    """What an object's data has addresses of: {(symbol or section, offset)}."""
     listing = subprocess.run(["objdump", "-r", path], check=True, stdout=subprocess.PIPE,
                              text=True).stdout
-    taken, in_data = set(), False
+    targets, in_data = set(), False
     for line in listing.splitlines():
         if line.startswith("RELOCATION RECORDS FOR"):
             section = line[line.index("[") + 1:line.rindex("]")]
             in_data = section.startswith((".data", ".rodata", ".init.data"))
         elif in_data and "R_X86_64_64" in line:
-            taken.add(re.sub(r"[-+]0x[0-9a-f]+$", "", line.split()[2]).removeprefix(".text."))
-    return taken
+            symbol, sign, offset = line.split()[2].partition("+")
+            targets.add((symbol, int(offset, 16) if sign else 0))
+    return targets
 
 
 def faults(objects):
     """What breaks the rules, as texts: instructions, and callbacks without endbr64."""
     functions, taken = read_objects(objects)
     found = [f"{f.file}: {f.name} {fault}" for f in functions.values() for fault in f.faults]
-    found += [f"{functions[name].file}: {name} has its address taken but doesn't begin with endbr64"
-              for name in sorted(taken) if name in functions and functions[name].first != "endbr64"]
+    found += [f"{key[0]}: {key[1]} has its address taken but doesn't begin with endbr64"
+              for key in sorted(taken) if key in functions and functions[key].first != "endbr64"]
     return found
 
 
+BAD = """
+extern int outside(void);
+static int callback(int x) { return x + 1; }
+int (*const table[1])(int) = { callback };
+double bad(int (*f)(int), double x) { return outside() + f(table[0](1)) * x; }
+"""
+
+
+def unseen_faults(directory):
+    """Compile a file as no file of Xen is, and say which of its faults faults() doesn't see."""
+    source, made = directory / "bad.c", directory / "core-bad.o"
+    source.write_text(BAD)
+    subprocess.run(["gcc", "-O2", "-fcf-protection=none", "-c", "-o", made, source], check=True)
+    found = " ".join(faults([made]) + stray_symbols([made]))
+    return [text for text in ("vector", "branches without", "returns without", "endbr64", "outside")
+            if text not in found]
+
+
 def stray_symbols(objects):
-    """What the core's objects need from outside: only the four memory functions and thunks may be."""
+    """What the core's objects need from outside, beside memory functions and thunks."""
     core = [path for path in objects if not path.name.startswith("port-")]
     needed, defined = set(), set()
     for path in core:
@@ -123,22 +183,39 @@ def stray_symbols(objects):
 
 
 def deepest_stack(objects):
-    """The largest stack use of a chain of blanket's own calls: (bytes, [functions])."""
-    functions, _ = read_objects(objects)
+    """
+    The largest stack use of a chain of blanket's calls: (bytes, [functions]).
+
+    A call through a pointer is taken to reach any function of the next room up or of the port whose
+    address is taken, so that the answer is an upper bound. Recursion is named in the chain.
+    """
+    functions, taken = read_objects(objects)
+    by_name = {key[1]: key for key in functions}
+    ports = {key for key in taken if key in functions and key[0].startswith("port-")}
+    others = {key for key in taken if key in functions} - ports
+
+    def callees(key):
+        function = functions[key]
+        found = {(key[0], name) if (key[0], name) in functions else by_name.get(name)
+                 for name in function.calls}
+        if any(name.startswith("__x86_indirect_thunk") for name in function.calls):
+            # The hall calls the rooms' verbs, everybody calls the port, the port calls nobody back.
+            found |= others if key[0].startswith("hypercall-") else set()
+            found |= set() if key[0].startswith("port-") else ports
+        return found - {None}
+
     known = {}
 
-    def measure(name, above):
-        if name in above:
-            return (0, [f"recursion: {name}"])
-        if name not in known:
-            function = functions[name]
-            inner = [measure(callee, above | {name}) for callee in function.calls
-                     if callee in functions and callee != name]
-            deepest = max(inner, default=(0, []))
-            known[name] = (function.frame + deepest[0], [name] + deepest[1])
-        return known[name]
+    def measure(key, above):
+        if key in above:
+            return (0, [f"recursion: {key[1]}"])
+        if key not in known:
+            deepest = max((measure(callee, above | {key}) for callee in callees(key)),
+                          default=(0, []))
+            known[key] = (functions[key].frame + deepest[0], [key[1]] + deepest[1])
+        return known[key]
 
-    return max((measure(name, frozenset()) for name in functions), default=(0, []))
+    return max((measure(key, frozenset()) for key in functions), default=(0, []))
 
 
 def text_size(objects):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What the jobs share. Sourced by /init, in busybox's sh.
+# What the jobs share. Sourced by /init, in busybox's sh; $me and $job are its.
+: "${me:?}"
 
 # mark WORD [TEXT...]: a line for the host. It judges by these lines alone.
 mark() {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A leaf guest: read the disk's first sector, write one sector, read it back from the disk.
+: "${me:?}"
 modules_load
 tries=0
 while [ ! -b /dev/xvda ] && [ $tries -lt 60 ]; do

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # L1's dom0, without use of blanket: an L2 guest on a disk that is a file of L1's own.
+: "${me:?}"
 toolstack_start
 mark discovery "$(blanket-discover)"
 mark wrong-magic "$(blanket-discover --wrong-magic)"
