@@ -74,11 +74,11 @@ BLANKET_API int blanket_send(struct blanket_level *level, uint32_t id, uint32_t 
                              uint64_t endpoint, uint64_t port);
 
 /*
- * The whole hypercall: form in `form`, its two arguments. Unknown forms are -BLANKET_ENOSYS. What a
- * port's entry calls when it doesn't want to look at the form itself.
+ * The whole hypercall: its form and the four arguments after that (docs/abi.md; what isn't used is
+ * zero). Unknown forms are -BLANKET_ENOSYS. What a port's entry calls.
  */
 BLANKET_API int blanket_hypercall(struct blanket_level *level, uint32_t id, uint32_t vcpu,
-                                  uint64_t form, uint64_t first, uint64_t second);
+                                  uint64_t form, const uint64_t arguments[BLANKET_ARGUMENT_COUNT]);
 
 /*
  * The level's own worker: sweep what is dead or lost, at most `budget` slots. Returns 1 if there is

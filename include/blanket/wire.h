@@ -18,7 +18,11 @@
 /* First argument of the hypercall: which form. Old Xen-Blanket trees used 43 for something else. */
 #define BLANKET_FORM_QUERY 0x424c4b51u /* (form, magic, 0): signature; touches no memory */
 #define BLANKET_FORM_CALL 0x424c4b43u  /* (form, address of the frame): status */
-#define BLANKET_FORM_SEND 0x424c4b53u  /* (form, endpoint handle, port): status */
+/* (form, endpoint slot, endpoint generation, port index, port generation): status. A 32-bit caller's
+ * registers hold no handle. */
+#define BLANKET_FORM_SEND 0x424c4b53u
+
+#define BLANKET_ARGUMENT_COUNT 4u /* after the form */
 
 #define BLANKET_QUERY_MAGIC 0x626c616eu /* second argument of the query form */
 #define BLANKET_SIGNATURE 0x6b657431    /* its answer, positive in 31 bits; anything else is "absent" */

@@ -197,16 +197,43 @@ int blanket_send(struct blanket_level *level, uint32_t id, uint32_t vcpu, uint64
     return rc;
 }
 
+/* All of them zero from `first` on. */
+static int are_unused(const uint64_t *arguments, uint32_t first)
+{
+    for (uint32_t i = first; i < BLANKET_ARGUMENT_COUNT; i++) {
+        if (arguments[i] != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int hypercall_send(struct blanket_level *level, uint32_t id, uint32_t vcpu,
+                          const uint64_t *arguments)
+{
+    /* Slot, generation, index, generation: 32 bits each, 16 for the index. */
+    if ((arguments[0] | arguments[1] | arguments[3]) > UINT32_MAX ||
+        arguments[2] > BLANKET_SLOT_INDEX_MAX) {
+        return -BLANKET_EINVAL;
+    }
+    return blanket_send(level, id, vcpu,
+                        blanket_handle((uint32_t)arguments[0], (uint32_t)arguments[1]),
+                        blanket_item_slot(BLANKET_ITEM_PORT, (uint32_t)arguments[2],
+                                          (uint32_t)arguments[3]));
+}
+
 int blanket_hypercall(struct blanket_level *level, uint32_t id, uint32_t vcpu, uint64_t form,
-                      uint64_t first, uint64_t second)
+                      const uint64_t arguments[BLANKET_ARGUMENT_COUNT])
 {
     if (form == BLANKET_FORM_CALL) {
-        return second == 0 ? blanket_call(level, id, vcpu, first) : -BLANKET_EINVAL;
+        return are_unused(arguments, 1) ? blanket_call(level, id, vcpu, arguments[0])
+                                        : -BLANKET_EINVAL;
     }
     if (form == BLANKET_FORM_SEND) {
-        return blanket_send(level, id, vcpu, first, second);
+        return hypercall_send(level, id, vcpu, arguments);
     }
-    if (form == BLANKET_FORM_QUERY && first == BLANKET_QUERY_MAGIC && second == 0) {
+    if (form == BLANKET_FORM_QUERY && arguments[0] == BLANKET_QUERY_MAGIC &&
+        are_unused(arguments, 1)) {
         return BLANKET_SIGNATURE;
     }
     return -BLANKET_ENOSYS;

@@ -171,7 +171,8 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_sim_transport(struct blanket_sim *sim
 BLANKET_API int blanket_sim_send(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu,
                                  uint64_t endpoint, uint64_t port);
 BLANKET_API int blanket_sim_hypercall(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu,
-                                      uint64_t form, uint64_t first, uint64_t second);
+                                      uint64_t form,
+                                      const uint64_t arguments[BLANKET_ARGUMENT_COUNT]);
 
 /* 1 if the port is pending; it isn't afterwards, and its next event notifies again. */
 BLANKET_API int blanket_sim_event_take(struct blanket_sim *sim, uint32_t guest, uint32_t port);

@@ -111,7 +111,6 @@ static void take_control(struct sim_node *node)
         call.verb = BLANKET_VERB_ENDPOINT_EVENTS;
         call.endpoint = blanket_handle(0, 1);
         call.vcpu = node->level_limits.vcpus - 1;
-        call.element_count = 1;
         call.reply = (uint8_t *)&info;
         call.reply_max = sizeof(info);
         if (below.ops->call(below.context, &call) || call.reply_size != sizeof(info)) {
@@ -255,7 +254,7 @@ int blanket_sim_send(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu, uin
 }
 
 int blanket_sim_hypercall(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu, uint64_t form,
-                          uint64_t first, uint64_t second)
+                          const uint64_t arguments[BLANKET_ARGUMENT_COUNT])
 {
     struct sim_node *node;
     int status = guest_of(sim, guest, vcpu, &node);
@@ -264,10 +263,10 @@ int blanket_sim_hypercall(struct blanket_sim *sim, uint32_t guest, uint32_t vcpu
         return status;
     }
     if (form == BLANKET_FORM_CALL) {
-        sim_reading_begin(node, first);
+        sim_reading_begin(node, arguments[0]);
     }
     status = blanket_hypercall(node->parent->level, node->guest->id, node->vcpu_base + vcpu, form,
-                               first, second);
+                               arguments);
     sim_reading_end(node);
     return status;
 }
