@@ -71,9 +71,9 @@ static void test_path_rules(void **state)
 {
     struct fixture *fixture = *state;
     struct client *zero = &fixture->zero;
-    static const char *const bad[] = {"",     "//",    "/a//b", "/a/",     "a/",      "/a b",
-                                      "/a.b", "/a\n",  "/a%",   "/\xc3",   "@special", "@releaseDomain",
-                                      "/a/./b"};
+    static const char *const bad[] = {
+        "",      "//",       "/a//b",          "/a/",   "a/", "/a b", "/a.b", "/a\n", "/a%",
+        "/\xc3", "@special", "@releaseDomain", "/a/./b"};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_string_equal(xs_write(zero, bad[i], "v"), "EINVAL");
@@ -98,9 +98,16 @@ static void test_malformed(void **state)
     struct client *zero = &fixture->zero;
     struct xsd_sockmsg header = {XS_READ, 7, 0, 9};
     uint8_t bytes[16] = {0};
-    static const uint32_t one_string[] = {XS_READ, XS_DIRECTORY, XS_MKDIR, XS_RM, XS_GET_PERMS,
-                                          XS_GET_DOMAIN_PATH, XS_IS_DOMAIN_INTRODUCED, XS_RELEASE,
-                                          XS_RESUME, XS_TRANSACTION_END};
+    static const uint32_t one_string[] = {XS_READ,
+                                          XS_DIRECTORY,
+                                          XS_MKDIR,
+                                          XS_RM,
+                                          XS_GET_PERMS,
+                                          XS_GET_DOMAIN_PATH,
+                                          XS_IS_DOMAIN_INTRODUCED,
+                                          XS_RELEASE,
+                                          XS_RESUME,
+                                          XS_TRANSACTION_END};
 
     for (size_t i = 0; i < sizeof(one_string) / sizeof(one_string[0]); i++) {
         client_send(zero, one_string[i], "/tool", 5);
@@ -133,8 +140,9 @@ static void test_malformed(void **state)
 static void test_unknown_types_are_answered(void **state)
 {
     struct client *zero = &((struct fixture *)*state)->zero;
-    static const uint32_t unknown[] = {XS_WATCH_EVENT, XS_ERROR, XS_SET_TARGET + 1, XS_TYPE_COUNT,
-                                       23, 24, 25, 0xffff, 0xffffffffu};
+    static const uint32_t unknown[] = {
+        XS_WATCH_EVENT, XS_ERROR,   XS_SET_TARGET + 1, XS_TYPE_COUNT, 23, 24, 25,
+        0xffff,         0xffffffffu};
 
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         client_send(zero, unknown[i], "/", 2);
@@ -288,9 +296,21 @@ static void test_domain_requests(void **state)
     assert_string_equal(client_ask(zero, XS_IS_DOMAIN_INTRODUCED, "0", NULL, 0), "T");
     assert_string_equal(client_ask(zero, XS_IS_DOMAIN_INTRODUCED, "7", NULL, 0), "F");
     assert_string_equal(client_ask(zero, XS_IS_DOMAIN_INTRODUCED, "32752", NULL, 0), "T");
-    assert_string_equal(client_ask(zero, XS_INTRODUCE, "7", "1\0" "2", 4), "OK");
-    assert_string_equal(client_ask(zero, XS_INTRODUCE, "7", "1\0" "0", 4), "EINVAL");
-    assert_string_equal(client_ask(zero, XS_INTRODUCE, "0", "1\0" "2", 4), "EINVAL");
+    assert_string_equal(client_ask(zero, XS_INTRODUCE, "7",
+                                   "1\0"
+                                   "2",
+                                   4),
+                        "OK");
+    assert_string_equal(client_ask(zero, XS_INTRODUCE, "7",
+                                   "1\0"
+                                   "0",
+                                   4),
+                        "EINVAL");
+    assert_string_equal(client_ask(zero, XS_INTRODUCE, "0",
+                                   "1\0"
+                                   "2",
+                                   4),
+                        "EINVAL");
     assert_string_equal(client_ask(zero, XS_IS_DOMAIN_INTRODUCED, "7", NULL, 0), "T");
     assert_string_equal(client_ask(zero, XS_RELEASE, "7", NULL, 0), "OK");
     assert_string_equal(client_ask(zero, XS_RELEASE, "7", NULL, 0), "ENOENT");
@@ -374,7 +394,9 @@ static void test_peek_stays(void **state)
     bytes = blanket_root_store_peek(one->connection, &size);
     assert_non_null(bytes);
     memcpy(copy, bytes, size);
-    /* A change after the peek is one more event; the end of the watch doesn't pull this one away. */
+    /*
+     * A change after the peek is one more event; the end of the watch doesn't pull this one away.
+     */
     assert_string_equal(xs_write(&fixture->zero, "/local/domain/1/w", "2"), "OK");
     blanket_root_store_consume(one->connection);
     bytes = blanket_root_store_peek(one->connection, &size);
@@ -386,6 +408,61 @@ static void test_peek_stays(void **state)
     blanket_root_store_consume(one->connection);
     assert_null(blanket_root_store_peek(one->connection, &size));
     blanket_root_store_consume(one->connection);
+}
+
+/* A listing that goes on after the list has changed: its place in it may be gone. */
+static void test_directory_part_of_changed_list(void **state)
+{
+    struct client *zero = &((struct fixture *)*state)->zero;
+    char name[64];
+    char offset[16];
+    uint32_t size;
+
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "/d/n%d", i);
+        assert_string_equal(xs_write(zero, name, ""), "OK");
+    }
+    client_ask(zero, XS_DIRECTORY_PART, "/d", "0", 2);
+    size = zero->size - (uint32_t)strlen(zero->reply) - 1;
+    for (int i = 500; i < 2000; i++) {
+        snprintf(name, sizeof(name), "/d/n%d", i);
+        assert_string_equal(xs_rm(zero, name), "OK");
+    }
+    snprintf(offset, sizeof(offset), "%u", size);
+    client_ask(zero, XS_DIRECTORY_PART, "/d", offset, strlen(offset) + 1);
+    assert_int_equal(zero->size, strlen(zero->reply) + 2);
+    assert_string_equal(zero->reply + strlen(zero->reply) + 1, "");
+}
+
+/* What waits unread: the same event once; as many as the limit; then one for all. */
+static void test_unread_events(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *one = &fixture->one;
+    char path[64];
+
+    assert_string_equal(xs_watch(one, "w", "t"), "OK");
+    client_forget_events(one);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(xs_write(&fixture->zero, "/local/domain/1/w/same", "x"), "OK");
+    }
+    client_drain(one);
+    assert_int_equal(one->event_count, 1);
+    client_forget_events(one);
+    for (int i = 0; i < 1024; i++) {
+        snprintf(path, sizeof(path), "/local/domain/1/w/%d", i);
+        assert_string_equal(xs_write(&fixture->zero, path, ""), "OK");
+    }
+    client_drain(one);
+    assert_int_equal(one->event_count, 1024);
+    client_forget_events(one);
+    for (int i = 0; i < 1025; i++) {
+        snprintf(path, sizeof(path), "/local/domain/1/w/%d", i);
+        assert_string_equal(xs_write(&fixture->zero, path, ""), "OK");
+    }
+    client_drain(one);
+    assert_int_equal(one->event_count, 1);
+    assert_int_equal(client_saw(one, "w", "t"), 1);
 }
 
 static void test_receive_overflow(void **state)
@@ -405,7 +482,6 @@ static void test_receive_overflow(void **state)
     assert_int_equal(used, 16);
 }
 
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +500,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_domain_requests, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_directory_part, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_peek_stays, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(test_directory_part_of_changed_list, fixture_open,
+                                        fixture_close),
+        cmocka_unit_test_setup_teardown(test_unread_events, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_receive_overflow, fixture_open, fixture_close),
     };
 

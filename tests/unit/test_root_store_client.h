@@ -20,7 +20,7 @@ struct client {
     struct blanket_root_store *store;
     struct blanket_root_store_connection *connection;
     uint32_t ready_count;
-    uint32_t tx; /* of the requests to come */
+    uint32_t tx;   /* of the requests to come */
     uint32_t type; /* of the last reply */
     uint32_t size;
     char reply[XENSTORE_PAYLOAD_MAX + 1]; /* of the last reply, NUL after it */
@@ -50,8 +50,8 @@ static inline bool client_take(struct client *client)
     struct xsd_sockmsg header;
     size_t used = 1;
 
-    assert_int_equal(
-        blanket_root_store_receive(client->connection, bytes, sizeof(bytes), &used), 0);
+    assert_int_equal(blanket_root_store_receive(client->connection, bytes, sizeof(bytes), &used),
+                     0);
     if (used == 0) {
         return false;
     }
@@ -100,8 +100,8 @@ static inline void client_send(struct client *client, uint32_t type, const void 
     }
     client->type = XS_INVALID;
     client_drain(client);
-    assert_int_equal(
-        blanket_root_store_submit(client->connection, bytes, sizeof(header) + size), 0);
+    assert_int_equal(blanket_root_store_submit(client->connection, bytes, sizeof(header) + size),
+                     0);
     free(bytes);
     client_drain(client);
     assert_int_not_equal(client->type, XS_INVALID);
@@ -213,8 +213,7 @@ static inline const char *xs_end(struct client *client, const char *verdict)
 }
 
 /* Whether an event on this path and token was seen since they were last forgotten; how often. */
-static inline uint32_t client_saw(const struct client *client, const char *path,
-                                  const char *token)
+static inline uint32_t client_saw(const struct client *client, const char *path, const char *token)
 {
     uint32_t count = 0;
     uint32_t at = 0;

@@ -29,7 +29,10 @@ struct step {
     bool transaction; /* in the one that is open */
 };
 
-#define STEP(type, body, transaction) {type, body, sizeof(body), transaction}
+#define STEP(type, body, transaction)                                                              \
+    {                                                                                              \
+        type, body, sizeof(body), transaction                                                      \
+    }
 
 static const struct step steps[] = {
     STEP(XS_WATCH, "/\0root", false),
@@ -135,9 +138,9 @@ static void test_every_allocation_fails_once(void **state)
             char path[32];
 
             snprintf(path, sizeof(path), "/gap/%u", rest);
-            assert_string_equal(client_ask(&client, XS_WRITE, path, client.events,
-                                           rest < 3000 ? rest : 3000),
-                                "OK");
+            assert_string_equal(
+                client_ask(&client, XS_WRITE, path, client.events, rest < 3000 ? rest : 3000),
+                "OK");
         }
         assert_string_equal(xs_mkdir(&client, "/gap"), "OK");
         fill(&client, 0);
@@ -230,9 +233,26 @@ static void test_events_without_room(void **state)
 /* Bodies of random bytes that look like requests often enough to get past the first check. */
 static size_t random_body(uint64_t *seed, char *body)
 {
-    static const char *const words[] = {"/", "/a", "/a/b", "a", "b/c", "/local/domain/1", "@releaseDomain",
-                                        "T", "F", "n0", "b1", "r2", "0", "1", "5", "token", "//",
-                                        "/local/domain/1/a", "99999999999", "/tool/xenstored"};
+    static const char *const words[] = {"/",
+                                        "/a",
+                                        "/a/b",
+                                        "a",
+                                        "b/c",
+                                        "/local/domain/1",
+                                        "@releaseDomain",
+                                        "T",
+                                        "F",
+                                        "n0",
+                                        "b1",
+                                        "r2",
+                                        "0",
+                                        "1",
+                                        "5",
+                                        "token",
+                                        "//",
+                                        "/local/domain/1/a",
+                                        "99999999999",
+                                        "/tool/xenstored"};
     size_t size = 0;
     uint64_t parts = random_next(seed) % 5;
 
@@ -361,6 +381,27 @@ static void test_save_and_restore(void **state)
     blanket_root_store_destroy(other);
 }
 
+/* The same stream again: the same generations, but not the same nodes. */
+static void test_restore_under_a_transaction(void **state)
+{
+    struct blanket_root_store *store = store_open();
+    struct client zero;
+    struct tape tape;
+
+    (void)state;
+    client_open(&zero, store, 0);
+    assert_string_equal(xs_write(&zero, "/x", "1"), "OK");
+    tape = tape_of(store);
+    xs_begin(&zero);
+    assert_string_equal(xs_write(&zero, "/x", "2"), "OK");
+    assert_int_equal(blanket_root_store_restore(store, tape_read, &tape), 0);
+    assert_string_equal(xs_end(&zero, "T"), "EAGAIN");
+    assert_string_equal(xs_read(&zero, "/x"), "1");
+    free(tape.bytes);
+    blanket_root_store_disconnect(zero.connection);
+    blanket_root_store_destroy(store);
+}
+
 /* The checksum that a forger would put there. */
 static void tape_seal(struct tape *tape)
 {
@@ -456,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_events_without_room),
         cmocka_unit_test(test_random_bytes),
         cmocka_unit_test(test_save_and_restore),
+        cmocka_unit_test(test_restore_under_a_transaction),
         cmocka_unit_test(test_restore_of_hostile_bytes),
     };
 

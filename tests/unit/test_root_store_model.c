@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The provider's xenstore against a model that is slow and plain: the same random requests from four
- * domains, in and outside transactions; every reply, event and list must be the same.
+ * The provider's xenstore against a model that is slow and plain: the same random requests from
+ * four domains, in and outside transactions; every reply, event and list must be the same.
  *
  * The model keeps whole paths in one array and looks for everything from its start. What a
  * transaction has accessed is another such array, of copies.
  */
 #include "test_root_store_client.h"
 
-enum { DOMAINS = 4, NODES = 4096, PATH = 64, VALUE = 40, ENTRIES = 3, WATCHES = 64, EVENTS = 4096 };
+enum {
+    DOMAINS = 4,
+    NODES = 4096,
+    PATH = 64,
+    VALUE = 40,
+    ENTRIES = 3,
+    WATCHES = 64,
+    EVENTS = 4096
+};
 
 struct entry {
     uint32_t domid;
@@ -501,6 +509,10 @@ static const char *model_commit(struct model *model, uint32_t domid)
 
         if ((node != NULL ? node->version : 0) != copy->base) {
             return "EAGAIN";
+        }
+        if (copy->node.present && copy->node.content.entries[0].life !=
+                                      model->life[copy->node.content.entries[0].domid]) {
+            return "EAGAIN"; /* its owner is gone */
         }
     }
     for (uint32_t i = 0; i < count; i++) {

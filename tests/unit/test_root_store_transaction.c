@@ -225,6 +225,62 @@ static void test_node_quota_at_commit(void **state)
     assert_int_equal(usage.transaction_count, 0);
 }
 
+/* The quota within a transaction: what it removed makes room for what it creates, to the last. */
+static void test_node_quota_is_exact(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *one = &fixture->one;
+    struct blanket_root_store_usage usage;
+    char path[32];
+    uint32_t count = 1; /* /local/domain/1 itself */
+
+    for (int i = 0; i < 20; i++) {
+        snprintf(path, sizeof(path), "d%d", i);
+        assert_string_equal(xs_write(one, path, ""), "OK");
+        count++;
+    }
+    for (int i = 0; count < 990; i++) {
+        snprintf(path, sizeof(path), "d%d/%d", i % 20, i);
+        assert_string_equal(xs_write(one, path, ""), "OK");
+        count++;
+    }
+    xs_begin(one);
+    assert_string_equal(xs_rm(one, "d0/0"), "OK");
+    for (; count < 1001; count++) {
+        snprintf(path, sizeof(path), "d1/t%u", count);
+        assert_string_equal(xs_write(one, path, ""), "OK");
+    }
+    assert_string_equal(xs_end(one, "T"), "OK");
+    assert_int_equal(blanket_root_store_domain_usage(fixture->store, 1, &usage), 0);
+    assert_int_equal(usage.node_count, 1000);
+    assert_string_equal(xs_write(one, "d1/more", ""), "ENOSPC");
+    xs_begin(one);
+    assert_string_equal(xs_write(one, "d1/more", ""), "ENOSPC");
+    xs_end(one, "F");
+    xs_begin(one);
+    assert_string_equal(xs_rm(one, "d2/2"), "OK");
+    assert_string_equal(xs_write(one, "d1/more", ""), "OK");
+    assert_string_equal(xs_write(one, "d1/most", ""), "ENOSPC");
+    xs_end(one, "F");
+    assert_string_equal(xs_rm(one, "d2/2"), "OK");
+    assert_string_equal(xs_write(one, "d1/more", ""), "OK");
+    assert_string_equal(xs_write(one, "d1/most", ""), "ENOSPC");
+}
+
+/* A node for a domain that is removed before the commit would belong to nobody. */
+static void test_owner_gone_before_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *zero = &fixture->zero;
+
+    xs_begin(zero);
+    assert_string_equal(xs_write(zero, "/for/two", "1"), "OK");
+    assert_string_equal(xs_set_permissions(zero, "/for/two", "n2"), "OK");
+    assert_int_equal(blanket_root_store_domain_remove(fixture->store, 2), 0);
+    assert_string_equal(xs_end(zero, "T"), "EAGAIN");
+    assert_string_equal(xs_read(zero, "/for"), "ENOENT");
+}
+
 static void test_accessed_node_quota(void **state)
 {
     struct fixture *fixture = *state;
@@ -259,6 +315,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_protocol, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_node_quota, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_node_quota_at_commit, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(test_node_quota_is_exact, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(test_owner_gone_before_commit, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_accessed_node_quota, fixture_open, fixture_close),
     };
 

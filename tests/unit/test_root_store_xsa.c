@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Xen security advisories on xenstored that apply to any xenstore, each as the attack that it was.
+ * The Xen security advisories on xenstored that apply to any xenstore, each as the attack that it
+ * was.
  */
 #include "test_root_store_client.h"
 
@@ -76,6 +77,19 @@ static void test_xsa_322_rights_die_with_the_domain(void **state)
     assert_int_equal(blanket_root_store_domain_usage(fixture->store, 2, &usage), 0);
     assert_int_equal(usage.node_count, 0);
     blanket_root_store_disconnect(again.connection);
+}
+
+/* Nor does who had its rights through it keep them. */
+static void test_xsa_322_targets_die_with_the_domain(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_string_equal(xs_write(&fixture->zero, "/shared", "s"), "OK");
+    assert_string_equal(xs_set_permissions(&fixture->zero, "/shared", "n0,r2"), "OK");
+    assert_string_equal(client_ask(&fixture->zero, XS_SET_TARGET, "1", "2", 2), "OK");
+    assert_string_equal(xs_read(&fixture->one, "/shared"), "s");
+    assert_int_equal(blanket_root_store_domain_remove(fixture->store, 2), 0);
+    assert_string_equal(xs_read(&fixture->one, "/shared"), "EACCES");
 }
 
 /* The size of a path was checked before the prefix of a relative one was in front of it. */
@@ -220,7 +234,10 @@ static void test_xsa_353_root_is_a_node(void **state)
     assert_string_equal(xs_write(one, "/", "x"), "EACCES");
 }
 
-/* Undoing a creation that failed half way freed what wasn't to be freed (414, 421), uncounted (415). */
+/*
+ * Undoing a creation that failed half way freed what wasn't to be freed (414, 421), uncounted
+ * (415).
+ */
 static void test_xsa_414_415_421_failed_creation_leaves_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -327,7 +344,10 @@ static void test_xsa_418_deepest_tree(void **state)
     assert_string_equal(xs_read(zero, path), "ENOENT");
 }
 
-/* A dead guest's nodes went to domain 0, which has no quota: so they stayed, for ever more of them. */
+/*
+ * A dead guest's nodes went to domain 0, which has no quota: so they stayed, for ever more of
+ * them.
+ */
 static void test_xsa_419_orphans_are_removed(void **state)
 {
     struct fixture *fixture = *state;
@@ -514,6 +534,7 @@ int main(void)
         TEST(test_xsa_115_events_need_read_permission),
         TEST(test_xsa_206_transactions_of_others),
         TEST(test_xsa_322_rights_die_with_the_domain),
+        TEST(test_xsa_322_targets_die_with_the_domain),
         TEST(test_xsa_323_path_size_with_prefix),
         TEST(test_xsa_324_event_too_long),
         TEST(test_xsa_326_reader_that_does_not_read),

@@ -2,15 +2,16 @@
 /*
  * The provider's xenstore: a whole xenstored in memory, for clients that speak xen/io/xs_wire.h.
  *
- * Rules of use. Caller: one thread at a time per store (the host locks); nothing here blocks. Memory:
- * one block, allocated by create and freed by destroy; no call in between allocates from the host.
- * What a client can make the store hold is charged to its domain and bounded by struct
+ * Rules of use. Caller: one thread at a time per store (the host locks); nothing here blocks.
+ * Memory: one block, allocated by create and freed by destroy; no call in between allocates from
+ * the host. What a client can make the store hold is charged to its domain and bounded by struct
  * blanket_root_store_limits. Errors: 0 or -BLANKET_E*, outputs untouched on error. Errors of the
  * xenstore protocol are strings in replies and never appear as return values.
  *
- * Domain 0 is privileged: exempt from quotas, allowed everything, bounded by the store's memory. The
- * store has no hypervisor to ask which domains exist. A domain exists from the first of: domain_add,
- * a connection of its own, a permission that domain 0 gave it; and until domain_remove.
+ * Domain 0 is privileged: exempt from quotas, allowed everything, bounded by the store's memory.
+ * The store has no hypervisor to ask which domains exist. A domain exists from the first of:
+ * domain_add, a connection of its own, a permission that domain 0 gave it; and until
+ * domain_remove.
  *
  * Beyond xenstored: a reply is always possible, since each connection owns the room for it; a watch
  * whose reader is slow gets one event on its own path in place of those that didn't fit. A
@@ -28,21 +29,23 @@ BLANKET_EXTERN_C_BEGIN
 struct blanket_root_store;
 struct blanket_root_store_connection;
 
-/* All per domain unless said otherwise; domain 0 is exempt except where the text says "everyone". */
+/*
+ * All per domain unless said otherwise; domain 0 is exempt except where the text says "everyone".
+ */
 struct blanket_root_store_limits {
-    size_t memory_size;             /* bytes of the store's only block; everyone; at least 128 KiB */
-    uint64_t hash_seed;             /* unpredictable to clients, so that they can't build collisions */
-    size_t domain_memory_size;      /* bytes charged for nodes, transactions, watches and output */
-    uint32_t node_count;            /* nodes owned */
-    uint32_t node_size;             /* bytes of a node: 16 + 8 a permission + value + child names */
+    size_t memory_size;        /* bytes of the store's only block; everyone; at least 128 KiB */
+    uint64_t hash_seed;        /* unpredictable to clients, so that they can't build collisions */
+    size_t domain_memory_size; /* bytes charged for nodes, transactions, watches and output */
+    uint32_t node_count;       /* nodes owned */
+    uint32_t node_size;        /* bytes of a node: 16 + 8 a permission + value + child names */
     uint32_t node_permission_count; /* permissions of a node, the owner's included */
     uint32_t watch_count;
-    uint32_t watch_event_count;     /* events queued per connection before they collapse; everyone */
-    uint32_t transaction_count;     /* open at once */
+    uint32_t watch_event_count; /* events queued per connection before they collapse; everyone */
+    uint32_t transaction_count; /* open at once */
     uint32_t transaction_node_count; /* nodes accessed in one transaction */
-    uint32_t outstanding_count;     /* unread replies per connection; everyone; at least 1 */
-    uint32_t path_absolute_size;    /* bytes of a whole path; everyone; at most 3072 */
-    uint32_t path_relative_size;    /* bytes below /local/domain/N of a path */
+    uint32_t outstanding_count;      /* unread replies per connection; everyone; at least 1 */
+    uint32_t path_absolute_size;     /* bytes of a whole path; everyone; at most 3072 */
+    uint32_t path_relative_size;     /* bytes below /local/domain/N of a path */
 };
 
 /* What a domain holds now, in the units of the limits. */
@@ -63,8 +66,8 @@ struct blanket_root_store_totals {
 };
 
 /*
- * Called when a connection's output stops being empty, from inside whichever call queued it: it must
- * not call the store, only note that the connection wants to be read.
+ * Called when a connection's output stops being empty, from inside whichever call queued it: it
+ * must not call the store, only note that the connection wants to be read.
  */
 typedef void (*blanket_root_store_ready_fn)(void *context);
 
@@ -89,9 +92,9 @@ void blanket_root_store_destroy(struct blanket_root_store *store);
  * Opens a connection that speaks for a domain (0 to 0x7fef). ready may be NULL. -BLANKET_EINVAL for
  * another domid, -BLANKET_ENOMEM without room. The caller owns the connection.
  */
-BLANKET_MUST_CHECK int blanket_root_store_connect(struct blanket_root_store *store, uint16_t domid,
-                                                  blanket_root_store_ready_fn ready, void *context,
-                                                  struct blanket_root_store_connection **connection);
+BLANKET_MUST_CHECK int blanket_root_store_connect(
+    struct blanket_root_store *store, uint16_t domid, blanket_root_store_ready_fn ready,
+    void *context, struct blanket_root_store_connection **connection);
 
 /* Ends its transactions, watches and unread output. Accepts NULL. */
 void blanket_root_store_disconnect(struct blanket_root_store_connection *connection);
@@ -109,9 +112,8 @@ BLANKET_MUST_CHECK int blanket_root_store_submit(struct blanket_root_store_conne
  * Takes the next whole message out; used = 0 when there is none. -BLANKET_EOVERFLOW when it doesn't
  * fit (16 + 4096 bytes always do); it stays queued.
  */
-BLANKET_MUST_CHECK int
-blanket_root_store_receive(struct blanket_root_store_connection *connection, void *buffer,
-                           size_t size, size_t *used);
+BLANKET_MUST_CHECK int blanket_root_store_receive(struct blanket_root_store_connection *connection,
+                                                  void *buffer, size_t size, size_t *used);
 
 /*
  * The next message in place, without taking it; 0 bytes when there is none. It stays as it is, and
@@ -156,14 +158,16 @@ BLANKET_MUST_CHECK int blanket_root_store_save(const struct blanket_root_store *
 
 /*
  * Replaces all nodes by those of a saved stream, from a source that needn't be trusted to be well
- * formed (its rights are taken as they stand). Both trees must fit at once. Open transactions end in
- * EAGAIN and every watch fires on its own path. -BLANKET_EINVAL for a stream that isn't one,
+ * formed (its rights are taken as they stand). Both trees must fit at once. Open transactions end
+ * in EAGAIN and every watch fires on its own path. -BLANKET_EINVAL for a stream that isn't one,
  * -BLANKET_ENOMEM without room, the reader's error; the store is then as before.
  */
 BLANKET_MUST_CHECK int blanket_root_store_restore(struct blanket_root_store *store,
                                                   blanket_root_store_read_fn read, void *context);
 
-/* Walks everything and checks it against itself. True when it holds; false is a bug of the store. */
+/*
+ * Walks everything and checks it against itself. True when it holds; false is a bug of the store.
+ */
 bool blanket_root_store_check(const struct blanket_root_store *store);
 
 BLANKET_EXTERN_C_END

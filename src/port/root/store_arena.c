@@ -18,8 +18,8 @@
 
 enum {
     UNIT = 16,
-    HEADER = 8,       /* previous_units and units */
-    UNITS_MIN = 2,    /* room for the links of a free block */
+    HEADER = 8,    /* previous_units and units */
+    UNITS_MIN = 2, /* room for the links of a free block */
     COLUMN_BITS = 3
 };
 

@@ -13,7 +13,7 @@ static struct store_domain **domain_bucket(const struct blanket_root_store *stor
 }
 
 struct store_domain *blanket_store_domain_find(const struct blanket_root_store *store,
-                                              uint16_t domid)
+                                               uint16_t domid)
 {
     struct store_domain *domain = *domain_bucket(store, domid);
 
@@ -25,7 +25,7 @@ struct store_domain *blanket_store_domain_find(const struct blanket_root_store *
 
 /* A domain that no number finds: what a saved right of a domain long gone refers to. */
 struct store_domain *blanket_store_domain_take_dead(struct blanket_root_store *store,
-                                                   uint16_t domid)
+                                                    uint16_t domid)
 {
     struct store_domain *domain = blanket_store_arena_allocate(&store->arena, sizeof(*domain));
 
@@ -39,7 +39,7 @@ struct store_domain *blanket_store_domain_take_dead(struct blanket_root_store *s
 
 /* A counted reference. NULL without room, or if the domain doesn't exist and mustn't be made. */
 struct store_domain *blanket_store_domain_take(struct blanket_root_store *store, uint16_t domid,
-                                              bool make)
+                                               bool make)
 {
     struct store_domain *domain = blanket_store_domain_find(store, domid);
 
@@ -93,7 +93,7 @@ bool blanket_store_domain_privileged(const struct store_domain *domain)
 
 /* Whether the request may charge this much more to a domain. */
 bool blanket_store_domain_affords(const struct store_request *request,
-                                 const struct store_domain *domain, size_t size)
+                                  const struct store_domain *domain, size_t size)
 {
     size_t limit = request->store->limits.domain_memory_size;
 
@@ -144,7 +144,10 @@ int blanket_root_store_domain_add(struct blanket_root_store *store, uint16_t dom
     return 0;
 }
 
-/* The nodes that can't be removed pass to domain 0. Lists may be shared: first all charges, then them. */
+/*
+ * The nodes that can't be removed pass to domain 0. Lists may be shared: first all charges, then
+ * them.
+ */
 static void owners_reset(struct blanket_root_store *store, struct store_domain *domain)
 {
     struct store_node *nodes[STORE_SPECIAL_COUNT + 1];

@@ -43,7 +43,7 @@ static void listing_start(const struct store_request *request, const struct stor
         listing->added = shadow->added_first;
         node = shadow->base_generation != 0 && !shadow->detached
                    ? blanket_store_tree_find(request->store, shadow->hash, shadow->path,
-                                            shadow->path_size)
+                                             shadow->path_size)
                    : NULL;
     }
     listing->node = node != NULL ? node->first : NULL;
@@ -63,7 +63,7 @@ static const char *listing_next(struct listing *listing, uint32_t *size)
             uint32_t path_size = blanket_store_shadow_join(listing->shadow, node, text);
 
             if (blanket_store_shadow_hides(listing->request->transaction, node->hash, text,
-                                          path_size)) {
+                                           path_size)) {
                 continue;
             }
         }
@@ -131,8 +131,8 @@ enum store_error blanket_store_request_directory(struct store_request *request)
  * if it was this one, so that a long list isn't walked again for every part. skipped: the bytes of
  * the next name that are before the offset. False at or behind the end.
  */
-static bool listing_seek(struct listing *listing, const struct store_found *found,
-                         uint32_t offset, uint32_t *skipped)
+static bool listing_seek(struct listing *listing, const struct store_found *found, uint32_t offset,
+                         uint32_t *skipped)
 {
     const struct blanket_root_store_connection *connection = listing->request->connection;
     struct listing before = *listing;
@@ -197,8 +197,8 @@ static enum store_error part_reply(struct store_request *request, const struct s
     listing_start(request, found, &listing);
     if (listing_seek(&listing, found, offset, &skipped)) {
         /* One byte is kept for the NUL that says it's the end. */
-        used = listing_part(&listing, skipped, text + size,
-                            (uint32_t)sizeof(text) - size - 1, &ended);
+        used = listing_part(&listing, skipped, text + size, (uint32_t)sizeof(text) - size - 1,
+                            &ended);
     }
     if (ended) {
         text[size + used] = '\0';
@@ -276,13 +276,13 @@ enum store_error blanket_store_request_write(struct store_request *request)
     error = node_open(request, name[0], false, STORE_ACCESS_WRITE, &path, &found);
     if (error == STORE_OK) {
         return blanket_store_view_write(request, &path, &found, request->body + offset,
-                                       request->size - offset);
+                                        request->size - offset);
     }
     if (error != STORE_ENOENT) {
         return error;
     }
     return blanket_store_view_create(request, &path, request->body + offset,
-                                    request->size - offset);
+                                     request->size - offset);
 }
 
 enum store_error blanket_store_request_mkdir(struct store_request *request)
@@ -354,7 +354,7 @@ enum store_error blanket_store_request_set_permissions(struct store_request *req
     }
     offset = (uint32_t)strlen(name[0]) + 1;
     error = blanket_store_permission_parse(request, request->body + offset, request->size - offset,
-                                          &list);
+                                           &list);
     if (error != STORE_OK) {
         return error;
     }

@@ -15,8 +15,8 @@ _Static_assert(offsetof(struct store_message, payload) ==
 
 static struct store_message *message_make(struct blanket_root_store *store, uint32_t capacity)
 {
-    struct store_message *message =
-        blanket_store_arena_allocate(&store->arena, sizeof(*message) + capacity);
+    struct store_message *message = blanket_store_arena_allocate(&store->arena,
+                                                                 sizeof(*message) + capacity);
 
     if (message != NULL) {
         memset(message, 0, sizeof(*message));
@@ -57,7 +57,7 @@ bool blanket_store_output_init(struct blanket_root_store_connection *connection)
 }
 
 void blanket_store_output_push(struct blanket_root_store_connection *connection,
-                              struct store_message *message)
+                               struct store_message *message)
 {
     bool was_empty = connection->first == NULL;
 
@@ -122,7 +122,7 @@ static void event_orphan(struct store_message *message)
 
 /* Takes a message out of the queue and frees it; an own event whose watch lives stays with it. */
 void blanket_store_output_drop(struct blanket_root_store_connection *connection,
-                              struct store_message *message)
+                               struct store_message *message)
 {
     message_unqueue(connection, message);
     if (!message->event) {
@@ -182,7 +182,7 @@ uint8_t *blanket_store_output_reserve(struct store_request *request, uint32_t si
 
 /* Queues the request's reply, whose payload is in place. header: the request's, to echo from. */
 void blanket_store_output_reply(struct store_request *request, uint32_t type,
-                               const struct xsd_sockmsg *header)
+                                const struct xsd_sockmsg *header)
 {
     struct store_message *message = request->reply;
 

@@ -56,7 +56,7 @@ bool blanket_store_path_name_valid(const char *name, size_t size)
 
 /* Fills the store's levels for a canonical path that fits. */
 void blanket_store_path_load(struct blanket_root_store *store, const char *text, uint32_t size,
-                            struct store_path *path)
+                             struct store_path *path)
 {
     uint32_t start = 1;
     uint32_t depth = 0;
@@ -74,8 +74,8 @@ void blanket_store_path_load(struct blanket_root_store *store, const char *text,
     }
     for (uint32_t i = 1; i <= size && size > 1; i++) {
         if (i == size || text[i] == '/') {
-            uint64_t hash =
-                blanket_store_path_hash(store->levels[depth].hash, text + start, i - start);
+            uint64_t hash = blanket_store_path_hash(store->levels[depth].hash, text + start,
+                                                    i - start);
 
             depth++;
             store->levels[depth].hash = hash;
@@ -121,7 +121,7 @@ static bool shape_valid(const char *text, uint32_t size)
 
 /* text is NUL-terminated. special: whether a path that starts with @ may be named here. */
 enum store_error blanket_store_path_parse(struct store_request *request, const char *text,
-                                         bool special, struct store_path *path)
+                                          bool special, struct store_path *path)
 {
     struct blanket_root_store *store = request->store;
     const struct store_domain *domain = request->connection->domain;
@@ -162,7 +162,7 @@ enum store_error blanket_store_path_parse(struct store_request *request, const c
 
 /* The text of one of a path's levels. */
 const char *blanket_store_path_level(const struct blanket_root_store *store,
-                                    const struct store_path *path, uint32_t level, uint32_t *size)
+                                     const struct store_path *path, uint32_t level, uint32_t *size)
 {
     *size = store->levels[level].end;
     return level == 0 ? "/" : path->text;

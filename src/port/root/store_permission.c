@@ -8,7 +8,7 @@
 
 /* Entries without domains yet: the caller fills all `count`, each with a counted reference. */
 struct store_permissions *blanket_store_permission_make(struct blanket_root_store *store,
-                                                       uint32_t count)
+                                                        uint32_t count)
 {
     struct store_permissions *list = blanket_store_arena_allocate(
         &store->arena, sizeof(*list) + count * sizeof(list->entries[0]));
@@ -29,8 +29,7 @@ struct store_permissions *blanket_store_permission_share(struct store_permission
     return list;
 }
 
-void blanket_store_permission_drop(struct blanket_root_store *store,
-                                  struct store_permissions *list)
+void blanket_store_permission_drop(struct blanket_root_store *store, struct store_permissions *list)
 {
     if (list == NULL) {
         return;
@@ -47,7 +46,7 @@ void blanket_store_permission_drop(struct blanket_root_store *store,
 
 /* What a new node gets: the parent's list; an unprivileged creator owns what it makes. */
 struct store_permissions *blanket_store_permission_inherit(struct store_request *request,
-                                                          struct store_permissions *parent)
+                                                           struct store_permissions *parent)
 {
     struct store_domain *domain = request->connection->domain;
     struct store_permissions *list;
@@ -70,7 +69,7 @@ struct store_permissions *blanket_store_permission_inherit(struct store_request 
 }
 
 uint32_t blanket_store_permission_access(const struct blanket_root_store_connection *connection,
-                                        const struct store_permissions *list)
+                                         const struct store_permissions *list)
 {
     const struct store_domain *domain = connection->domain;
     const struct store_domain *target = domain->target;
@@ -133,8 +132,8 @@ static bool access_parse(char letter, uint32_t *access)
 }
 
 /*
- * One entry. Only domain 0 can bring a domain into being by naming it: from anyone else, a domain that
- * doesn't exist is a dead one, so that a later domain of that number gets nothing from it.
+ * One entry. Only domain 0 can bring a domain into being by naming it: from anyone else, a domain
+ * that doesn't exist is a dead one, so that a later domain of that number gets nothing from it.
  */
 static enum store_error entry_parse(struct store_request *request, const char *text,
                                     struct store_permission *entry)
@@ -159,7 +158,7 @@ static enum store_error entry_parse(struct store_request *request, const char *t
 
 /* text: NUL-terminated entries; the caller owns the list that comes out. */
 enum store_error blanket_store_permission_parse(struct store_request *request, const char *text,
-                                               uint32_t size, struct store_permissions **list)
+                                                uint32_t size, struct store_permissions **list)
 {
     struct blanket_root_store *store = request->store;
     struct store_permissions *made;

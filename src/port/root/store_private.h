@@ -2,9 +2,9 @@
 /*
  * What the files of the store share. Everything lives in the arena; the store's caller locks.
  *
- * Ownership: a value and a permission list are immutable while shared and counted; a permission holds
- * a reference to the domain object itself, not to its number, so that a later domain of the same
- * number is somebody else (XSA-322, 417, 419).
+ * Ownership: a value and a permission list are immutable while shared and counted; a permission
+ * holds a reference to the domain object itself, not to its number, so that a later domain of the
+ * same number is somebody else (XSA-322, 417, 419).
  */
 #ifndef BLANKET_ROOT_STORE_PRIVATE_H
 #define BLANKET_ROOT_STORE_PRIVATE_H
@@ -37,19 +37,19 @@ enum store_access {
 };
 
 enum {
-    STORE_DOMID_LIMIT = 0x7ff0,         /* first reserved domid, which is DOMID_SELF */
+    STORE_DOMID_LIMIT = 0x7ff0,                      /* first reserved domid, which is DOMID_SELF */
     STORE_LEVEL_MAX = XENSTORE_ABS_PATH_MAX / 2 + 1, /* components of the deepest path, and root */
-    STORE_NODE_FIXED_SIZE = 16,         /* the header that xenstored counts in a node's size */
-    STORE_PERMISSION_SIZE = 8,          /* likewise, a permission */
-    STORE_REPLY_SMALL_SIZE = 112,       /* payload that needs no memory beyond the connection's own */
+    STORE_NODE_FIXED_SIZE = 16,   /* the header that xenstored counts in a node's size */
+    STORE_PERMISSION_SIZE = 8,    /* likewise, a permission */
+    STORE_REPLY_SMALL_SIZE = 112, /* payload that needs no memory beyond the connection's own */
     STORE_ARENA_ROWS = 28,
     STORE_ARENA_COLUMNS = 8,
     STORE_SPECIAL_COUNT = 2
 };
 
 struct store_block {
-    uint32_t previous_units; /* of the block before this in memory; 0 for the first */
-    uint32_t units;          /* of 16 bytes, header included; the top bit says used */
+    uint32_t previous_units;  /* of the block before this in memory; 0 for the first */
+    uint32_t units;           /* of 16 bytes, header included; the top bit says used */
     struct store_block *next; /* these two only while free */
     struct store_block *previous;
 };
@@ -73,7 +73,7 @@ struct store_domain {
     struct store_domain *bucket_next;
     struct store_domain *target; /* whose rights it has too; counted */
     size_t memory_size;
-    uint64_t references; /* of permissions, connections, targets, and one while introduced */
+    uint64_t references;    /* of permissions, connections, targets, and one while introduced */
     int64_t pending_nodes;  /* within a commit only */
     int64_t pending_memory; /* likewise */
     uint32_t node_count;
@@ -116,7 +116,9 @@ struct store_node {
     char name[];
 };
 
-/* A parsed path. Its levels are in the store: level 0 is the root, level `depth` the path itself. */
+/*
+ * A parsed path. Its levels are in the store: level 0 is the root, level `depth` the path itself.
+ */
 struct store_path {
     const char *text;
     uint32_t size;
@@ -136,8 +138,8 @@ struct store_shadow {
     uint64_t base_generation; /* 0: was absent */
     struct store_transaction *transaction;
     struct store_shadow *bucket_next;
-    struct store_shadow *next;     /* in the order of first access */
-    struct store_shadow *parent;   /* while added */
+    struct store_shadow *next;        /* in the order of first access */
+    struct store_shadow *parent;      /* while added */
     struct store_shadow *added_first; /* children that this transaction created, in order */
     struct store_shadow *added_last;
     struct store_shadow *added_previous;
@@ -145,8 +147,8 @@ struct store_shadow {
     struct store_shadow *work_next;
     struct store_shadow *work_previous;
     struct store_permissions *old_permissions; /* as first seen; NULL if absent */
-    struct store_node *spare; /* becomes the node at commit */
-    struct store_node *node;  /* within a commit only */
+    struct store_node *spare;                  /* becomes the node at commit */
+    struct store_node *node;                   /* within a commit only */
     size_t charge;
     bool exists;
     bool modified;
@@ -166,7 +168,7 @@ struct store_transaction {
     uint64_t salt; /* mixed into hashes, so that all transactions share one table */
     uint32_t id;
     uint32_t node_count;
-    int64_t owned;  /* change of the nodes that the connection's own domain owns */
+    int64_t owned; /* change of the nodes that the connection's own domain owns */
     size_t charge;
     bool failed; /* something in it ran out of room */
     bool stale;  /* the tree was replaced under it */
@@ -181,14 +183,14 @@ struct store_message {
     struct store_message *bucket_next;
     uint64_t key;
     size_t charge;
-    bool pooled;  /* a reply in the connection's own room */
+    bool pooled; /* a reply in the connection's own room */
     bool event;
-    bool own;     /* the watch's own event, made with it */
+    bool own; /* the watch's own event, made with it */
     bool queued;
-    bool pinned;  /* peeked: must not go away, and is as good as delivered */
-    bool again;   /* the own one, while pinned: due once more */
-    uint32_t capacity; /* of the payload */
-    uint32_t size; /* header included */
+    bool pinned;               /* peeked: must not go away, and is as good as delivered */
+    bool again;                /* the own one, while pinned: due once more */
+    uint32_t capacity;         /* of the payload */
+    uint32_t size;             /* header included */
     struct xsd_sockmsg header; /* followed by the payload */
     uint8_t payload[];
 };
@@ -227,7 +229,7 @@ struct blanket_root_store_connection {
     uint32_t next_transaction_id;
     uint64_t cursor_generation; /* where the last partial listing ended */
     uint32_t cursor_offset;
-    const struct store_node *cursor_node; /* only compared: it may be gone */
+    const struct store_node *cursor_node;  /* only compared: it may be gone */
     const struct store_node *cursor_child; /* valid while the node has that generation */
 };
 
@@ -264,8 +266,8 @@ struct store_request {
 
 /* A node as a request sees it. */
 struct store_found {
-    struct store_node *node;     /* in the tree; unused within a transaction */
-    struct store_shadow *shadow; /* within a transaction */
+    struct store_node *node;             /* in the tree; unused within a transaction */
+    struct store_shadow *shadow;         /* within a transaction */
     const struct store_content *content; /* NULL: absent */
 };
 
@@ -291,131 +293,129 @@ uint64_t blanket_store_path_hash(uint64_t parent, const char *name, size_t size)
 uint32_t blanket_store_path_bucket(const struct blanket_root_store *store, uint64_t hash);
 bool blanket_store_path_name_valid(const char *name, size_t size);
 enum store_error blanket_store_path_parse(struct store_request *request, const char *text,
-                                         bool special, struct store_path *path);
+                                          bool special, struct store_path *path);
 void blanket_store_path_load(struct blanket_root_store *store, const char *text, uint32_t size,
-                            struct store_path *path);
+                             struct store_path *path);
 const char *blanket_store_path_level(const struct blanket_root_store *store,
-                                    const struct store_path *path, uint32_t level, uint32_t *size);
+                                     const struct store_path *path, uint32_t level, uint32_t *size);
 
 /* domain */
 struct store_domain *blanket_store_domain_find(const struct blanket_root_store *store,
-                                              uint16_t domid);
+                                               uint16_t domid);
 struct store_domain *blanket_store_domain_take(struct blanket_root_store *store, uint16_t domid,
-                                              bool make);
+                                               bool make);
 struct store_domain *blanket_store_domain_take_dead(struct blanket_root_store *store,
-                                                   uint16_t domid);
+                                                    uint16_t domid);
 void blanket_store_domain_release(struct blanket_root_store *store, struct store_domain *domain);
 bool blanket_store_domain_privileged(const struct store_domain *domain);
 bool blanket_store_domain_affords(const struct store_request *request,
-                                 const struct store_domain *domain, size_t size);
+                                  const struct store_domain *domain, size_t size);
 
 /* permission */
 struct store_permissions *blanket_store_permission_make(struct blanket_root_store *store,
-                                                       uint32_t count);
+                                                        uint32_t count);
 struct store_permissions *blanket_store_permission_share(struct store_permissions *list);
 void blanket_store_permission_drop(struct blanket_root_store *store,
-                                  struct store_permissions *list);
+                                   struct store_permissions *list);
 struct store_permissions *blanket_store_permission_inherit(struct store_request *request,
-                                                          struct store_permissions *parent);
+                                                           struct store_permissions *parent);
 uint32_t blanket_store_permission_access(const struct blanket_root_store_connection *connection,
-                                        const struct store_permissions *list);
+                                         const struct store_permissions *list);
 enum store_error blanket_store_permission_parse(struct store_request *request, const char *text,
-                                               uint32_t size, struct store_permissions **list);
+                                                uint32_t size, struct store_permissions **list);
 uint32_t blanket_store_permission_print(const struct store_permissions *list, char *text);
 bool blanket_store_permission_number(const char *text, uint32_t maximum, uint32_t *number);
 
 /* tree */
 struct store_value *blanket_store_value_make(struct blanket_root_store *store, const void *bytes,
-                                            uint32_t size);
+                                             uint32_t size);
 struct store_value *blanket_store_value_share(struct store_value *value);
 void blanket_store_value_drop(struct blanket_root_store *store, struct store_value *value);
 uint32_t blanket_store_value_size(const struct store_value *value);
 uint32_t blanket_store_content_size(const struct store_content *content);
 size_t blanket_store_content_charge(const struct store_content *content, size_t name_size);
 struct store_node *blanket_store_tree_find(const struct blanket_root_store *store, uint64_t hash,
-                                          const char *text, uint32_t size);
+                                           const char *text, uint32_t size);
 struct store_node *blanket_store_tree_child(const struct blanket_root_store *store,
-                                           const struct store_node *parent, const char *name,
-                                           uint16_t size);
+                                            const struct store_node *parent, const char *name,
+                                            uint16_t size);
 struct store_node *blanket_store_tree_make(struct blanket_root_store *store, const char *name,
-                                          uint32_t size);
+                                           uint32_t size);
 void blanket_store_tree_discard(struct blanket_root_store *store, struct store_node *node);
 void blanket_store_tree_link(struct blanket_root_store *store, struct store_node *parent,
-                            struct store_node *node);
+                             struct store_node *node);
 void blanket_store_tree_append(struct store_node *parent, struct store_node *node);
 void blanket_store_tree_detach(struct store_node *node);
 void blanket_store_tree_unlink(struct blanket_root_store *store, struct store_node *node);
 void blanket_store_tree_account(struct blanket_root_store *store, const struct store_node *node,
-                               bool add);
+                                bool add);
 void blanket_store_tree_touch(struct blanket_root_store *store, struct store_node *node);
 void blanket_store_tree_remove(struct blanket_root_store *store, struct store_node *node);
 void blanket_store_tree_drop(struct blanket_root_store *store, struct store_node *root);
 struct store_node *blanket_store_tree_next(const struct store_node *top,
-                                          const struct store_node *node);
-struct store_node *blanket_store_tree_after(const struct store_node *top,
                                            const struct store_node *node);
-const struct store_permissions *
-blanket_store_tree_parent_permissions(const struct blanket_root_store *store,
-                                     const struct store_node *node);
+struct store_node *blanket_store_tree_after(const struct store_node *top,
+                                            const struct store_node *node);
+const struct store_permissions *blanket_store_tree_parent_permissions(
+    const struct blanket_root_store *store, const struct store_node *node);
 
 /* view: the tree, or a transaction's idea of it */
 enum store_error blanket_store_view_find(struct store_request *request,
-                                        const struct store_path *path, uint32_t level,
-                                        struct store_found *found);
+                                         const struct store_path *path, uint32_t level,
+                                         struct store_found *found);
 enum store_error blanket_store_view_open(struct store_request *request,
-                                        const struct store_path *path, uint32_t access,
-                                        struct store_found *found);
+                                         const struct store_path *path, uint32_t access,
+                                         struct store_found *found);
 enum store_error blanket_store_view_write(struct store_request *request,
-                                         const struct store_path *path,
-                                         const struct store_found *found, const void *bytes,
-                                         uint32_t size);
-enum store_error blanket_store_view_create(struct store_request *request,
-                                          const struct store_path *path, const void *bytes,
+                                          const struct store_path *path,
+                                          const struct store_found *found, const void *bytes,
                                           uint32_t size);
+enum store_error blanket_store_view_create(struct store_request *request,
+                                           const struct store_path *path, const void *bytes,
+                                           uint32_t size);
 enum store_error blanket_store_view_remove(struct store_request *request,
-                                          const struct store_path *path,
-                                          const struct store_found *found);
+                                           const struct store_path *path,
+                                           const struct store_found *found);
 enum store_error blanket_store_view_permit(struct store_request *request,
-                                          const struct store_path *path,
-                                          const struct store_found *found,
-                                          struct store_permissions *list);
+                                           const struct store_path *path,
+                                           const struct store_found *found,
+                                           struct store_permissions *list);
 
 /* transaction */
 enum store_error blanket_store_transaction_start(struct store_request *request,
-                                                struct store_transaction **transaction);
-struct store_transaction *
-blanket_store_transaction_find(const struct blanket_root_store_connection *connection, uint32_t id);
+                                                 struct store_transaction **transaction);
+struct store_transaction *blanket_store_transaction_find(
+    const struct blanket_root_store_connection *connection, uint32_t id);
 void blanket_store_transaction_end(struct store_transaction *transaction);
 void blanket_store_transaction_end_all(struct blanket_root_store_connection *connection);
 enum store_error blanket_store_transaction_commit(struct store_request *request,
-                                                 struct store_transaction *transaction);
+                                                  struct store_transaction *transaction);
 struct store_shadow *blanket_store_shadow_find(const struct store_transaction *transaction,
-                                              uint64_t hash, const char *text, uint32_t size);
+                                               uint64_t hash, const char *text, uint32_t size);
 enum store_error blanket_store_shadow_open(struct store_request *request, uint64_t hash,
-                                          const char *text, uint32_t size,
-                                          struct store_shadow **shadow);
+                                           const char *text, uint32_t size,
+                                           struct store_shadow **shadow);
 enum store_error blanket_store_shadow_remove(struct store_request *request,
-                                            struct store_shadow *top, struct store_shadow *parent);
-void blanket_store_shadow_create(struct store_request *request,
-                                            struct store_shadow *parent,
-                                            struct store_permissions *permissions,
-                                            struct store_shadow *shadow);
+                                             struct store_shadow *top, struct store_shadow *parent);
+void blanket_store_shadow_create(struct store_request *request, struct store_shadow *parent,
+                                 struct store_permissions *permissions,
+                                 struct store_shadow *shadow);
 void blanket_store_shadow_recharge(struct store_shadow *shadow);
 bool blanket_store_shadow_hides(const struct store_transaction *transaction, uint64_t hash,
-                               const char *text, uint32_t size);
-uint32_t blanket_store_shadow_join(const struct store_shadow *shadow, const struct store_node *child,
-                                  char *text);
+                                const char *text, uint32_t size);
+uint32_t blanket_store_shadow_join(const struct store_shadow *shadow,
+                                   const struct store_node *child, char *text);
 
 /* watch */
 enum store_error blanket_store_watch_add(struct store_request *request,
-                                        const struct store_path *path, const char *token);
+                                         const struct store_path *path, const char *token);
 enum store_error blanket_store_watch_remove(struct store_request *request,
-                                           const struct store_path *path, const char *token);
+                                            const struct store_path *path, const char *token);
 void blanket_store_watch_remove_all(struct blanket_root_store_connection *connection);
 void blanket_store_watch_fire(struct blanket_root_store *store, const struct store_change *change);
 void blanket_store_watch_fire_own(struct store_watch *watch);
 void blanket_store_watch_fire_removed(struct blanket_root_store *store,
-                                     const struct store_node *node);
+                                      const struct store_node *node);
 void blanket_store_watch_fire_special(struct blanket_root_store *store, uint32_t index);
 
 /* output */
@@ -423,11 +423,11 @@ bool blanket_store_output_init(struct blanket_root_store_connection *connection)
 void blanket_store_output_fini(struct blanket_root_store_connection *connection);
 uint8_t *blanket_store_output_reserve(struct store_request *request, uint32_t size);
 void blanket_store_output_reply(struct store_request *request, uint32_t type,
-                               const struct xsd_sockmsg *header);
+                                const struct xsd_sockmsg *header);
 void blanket_store_output_push(struct blanket_root_store_connection *connection,
-                              struct store_message *message);
+                               struct store_message *message);
 void blanket_store_output_drop(struct blanket_root_store_connection *connection,
-                              struct store_message *message);
+                               struct store_message *message);
 void blanket_store_output_event(struct store_watch *watch, const char *path, uint32_t size);
 bool blanket_store_output_own(struct store_watch *watch);
 void blanket_store_output_forget(struct store_watch *watch);
@@ -443,7 +443,7 @@ enum store_error blanket_store_request_get_permissions(struct store_request *req
 enum store_error blanket_store_request_set_permissions(struct store_request *request);
 const char *blanket_store_request_only(const struct store_request *request);
 uint32_t blanket_store_request_strings(const struct store_request *request, const char *strings[],
-                                      uint32_t maximum);
+                                       uint32_t maximum);
 enum store_error blanket_store_request_text(struct store_request *request, const char *text);
 
 #endif

@@ -19,8 +19,8 @@ struct request_operation {
 /* The body as the one string that it must be; NULL if it isn't. */
 const char *blanket_store_request_only(const struct store_request *request)
 {
-    if (request->size == 0 || memchr(request->body, 0, request->size) !=
-                                  request->body + request->size - 1) {
+    if (request->size == 0 ||
+        memchr(request->body, 0, request->size) != request->body + request->size - 1) {
         return NULL;
     }
     return request->body;
@@ -28,7 +28,7 @@ const char *blanket_store_request_only(const struct store_request *request)
 
 /* Finds the terminated strings in the body: up to `maximum` of them, but counts all. */
 uint32_t blanket_store_request_strings(const struct store_request *request, const char *strings[],
-                                      uint32_t maximum)
+                                       uint32_t maximum)
 {
     uint32_t count = 0;
     uint32_t start = 0;
@@ -265,10 +265,8 @@ static enum store_error request_is_introduced(struct store_request *request)
         return STORE_EINVAL;
     }
     domain = blanket_store_domain_find(request->store, domid);
-    return blanket_store_request_text(request, domid == STORE_DOMID_LIMIT ||
-                                                      (domain != NULL && domain->introduced)
-                                                  ? "T"
-                                                  : "F");
+    return blanket_store_request_text(
+        request, domid == STORE_DOMID_LIMIT || (domain != NULL && domain->introduced) ? "T" : "F");
 }
 
 static const struct request_operation operations[XS_TYPE_COUNT] = {
@@ -329,8 +327,7 @@ static enum store_error perform(struct store_request *request, const struct xsd_
         return STORE_EACCES;
     }
     if ((operation->flags & REQUEST_OUTSIDE) == 0 && header->tx_id != 0) {
-        request->transaction =
-            blanket_store_transaction_find(request->connection, header->tx_id);
+        request->transaction = blanket_store_transaction_find(request->connection, header->tx_id);
         if (request->transaction == NULL) {
             return STORE_ENOENT;
         }
@@ -343,8 +340,8 @@ static enum store_error perform(struct store_request *request, const struct xsd_
     return error;
 }
 
-int blanket_root_store_submit(struct blanket_root_store_connection *connection,
-                              const void *message, size_t size)
+int blanket_root_store_submit(struct blanket_root_store_connection *connection, const void *message,
+                              size_t size)
 {
     struct store_request request = {0};
     struct xsd_sockmsg header;

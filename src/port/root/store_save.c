@@ -197,8 +197,8 @@ static bool content_restore(struct restoring *restoring, struct store_node *node
     if (size == 0) {
         return true;
     }
-    node->content.value =
-        blanket_store_arena_allocate(&store->arena, sizeof(struct store_value) + size);
+    node->content.value = blanket_store_arena_allocate(&store->arena,
+                                                       sizeof(struct store_value) + size);
     if (node->content.value == NULL) {
         restoring->stream.error = -BLANKET_ENOMEM;
         return false;

@@ -15,13 +15,12 @@ static struct store_shadow **shadow_bucket(const struct store_transaction *trans
 }
 
 struct store_shadow *blanket_store_shadow_find(const struct store_transaction *transaction,
-                                              uint64_t hash, const char *text, uint32_t size)
+                                               uint64_t hash, const char *text, uint32_t size)
 {
     struct store_shadow *shadow = *shadow_bucket(transaction, hash);
 
-    while (shadow != NULL &&
-           (shadow->transaction != transaction || shadow->hash != hash ||
-            shadow->path_size != size || memcmp(shadow->path, text, size) != 0)) {
+    while (shadow != NULL && (shadow->transaction != transaction || shadow->hash != hash ||
+                              shadow->path_size != size || memcmp(shadow->path, text, size) != 0)) {
         shadow = shadow->bucket_next;
     }
     return shadow;
@@ -68,8 +67,8 @@ static void shadow_read(struct store_shadow *shadow, const struct store_node *no
 
 /* The shadow of a path, made on the first access. */
 enum store_error blanket_store_shadow_open(struct store_request *request, uint64_t hash,
-                                          const char *text, uint32_t size,
-                                          struct store_shadow **found)
+                                           const char *text, uint32_t size,
+                                           struct store_shadow **found)
 {
     struct store_transaction *transaction = request->transaction;
     struct blanket_root_store *store = request->store;
@@ -138,7 +137,7 @@ static void children_change(struct store_request *request, struct store_shadow *
 
 /* Makes an absent shadow an empty node below a parent that exists. Nothing here can fail. */
 void blanket_store_shadow_create(struct store_request *request, struct store_shadow *parent,
-                                struct store_permissions *permissions, struct store_shadow *shadow)
+                                 struct store_permissions *permissions, struct store_shadow *shadow)
 {
     memset(&shadow->content, 0, sizeof(shadow->content));
     shadow->content.permissions = blanket_store_permission_share(permissions);
@@ -164,9 +163,11 @@ void blanket_store_shadow_create(struct store_request *request, struct store_sha
     }
 }
 
-/* Whether the transaction knows that a child of a node in the tree isn't, or isn't there any more. */
+/*
+ * Whether the transaction knows that a child of a node in the tree isn't, or isn't there any more.
+ */
 bool blanket_store_shadow_hides(const struct store_transaction *transaction, uint64_t hash,
-                               const char *text, uint32_t size)
+                                const char *text, uint32_t size)
 {
     const struct store_shadow *shadow = blanket_store_shadow_find(transaction, hash, text, size);
 
@@ -174,8 +175,8 @@ bool blanket_store_shadow_hides(const struct store_transaction *transaction, uin
 }
 
 /* Writes the path of a child of the shadow's node; the text has room for any path. */
-uint32_t blanket_store_shadow_join(const struct store_shadow *shadow, const struct store_node *child,
-                                  char *text)
+uint32_t blanket_store_shadow_join(const struct store_shadow *shadow,
+                                   const struct store_node *child, char *text)
 {
     uint32_t size = shadow->path_size;
 
@@ -205,7 +206,7 @@ static enum store_error work_extend(struct store_request *request, struct store_
 
     if (shadow->base_generation != 0 && !shadow->detached) {
         node = blanket_store_tree_find(request->store, shadow->hash, shadow->path,
-                                      shadow->path_size);
+                                       shadow->path_size);
         node = node != NULL ? node->first : NULL;
     }
     for (; node != NULL; node = node->next) {
@@ -271,11 +272,11 @@ static void shadow_delete(struct store_request *request, struct store_shadow *sh
 }
 
 /*
- * Removes a subtree from the transaction's view: first a list of all of it, parents first, which may
- * find no room and has then changed nothing; then, backwards, the removal.
+ * Removes a subtree from the transaction's view: first a list of all of it, parents first, which
+ * may find no room and has then changed nothing; then, backwards, the removal.
  */
 enum store_error blanket_store_shadow_remove(struct store_request *request,
-                                            struct store_shadow *top, struct store_shadow *parent)
+                                             struct store_shadow *top, struct store_shadow *parent)
 {
     struct store_shadow *last = top;
     struct store_shadow *shadow;

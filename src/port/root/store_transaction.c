@@ -5,8 +5,8 @@
  */
 #include "store_private.h"
 
-struct store_transaction *
-blanket_store_transaction_find(const struct blanket_root_store_connection *connection, uint32_t id)
+struct store_transaction *blanket_store_transaction_find(
+    const struct blanket_root_store_connection *connection, uint32_t id)
 {
     struct store_transaction *transaction = connection->transactions;
 
@@ -17,7 +17,7 @@ blanket_store_transaction_find(const struct blanket_root_store_connection *conne
 }
 
 enum store_error blanket_store_transaction_start(struct store_request *request,
-                                                struct store_transaction **started)
+                                                 struct store_transaction **started)
 {
     struct blanket_root_store *store = request->store;
     struct blanket_root_store_connection *connection = request->connection;
@@ -54,8 +54,7 @@ static void shadow_unhash(struct store_transaction *transaction, struct store_sh
 {
     struct blanket_root_store *store = transaction->connection->store;
     uint64_t salted = (shadow->hash ^ transaction->salt) * 0x9e3779b97f4a7c15u;
-    struct store_shadow **link =
-        &store->shadow_buckets[blanket_store_path_bucket(store, salted)];
+    struct store_shadow **link = &store->shadow_buckets[blanket_store_path_bucket(store, salted)];
 
     while (*link != shadow) {
         link = &(*link)->bucket_next;
@@ -97,7 +96,10 @@ void blanket_store_transaction_end_all(struct blanket_root_store_connection *con
     }
 }
 
-/* Finds each shadow's node in the tree; false if one isn't what the transaction saw. */
+/*
+ * Finds each shadow's node in the tree; false if one isn't what the transaction saw, or would
+ * belong to a domain that was removed meanwhile.
+ */
 static bool commit_verify(struct blanket_root_store *store, struct store_transaction *transaction)
 {
     struct store_shadow *shadow = transaction->first;
@@ -106,9 +108,12 @@ static bool commit_verify(struct blanket_root_store *store, struct store_transac
         uint64_t generation;
 
         shadow->node = blanket_store_tree_find(store, shadow->hash, shadow->path,
-                                              shadow->path_size);
+                                               shadow->path_size);
         generation = shadow->node != NULL ? shadow->node->content.generation : 0;
         if (generation != shadow->base_generation) {
+            return false;
+        }
+        if (shadow->exists && !shadow->content.permissions->entries[0].domain->alive) {
             return false;
         }
     }
@@ -130,16 +135,16 @@ static void pending_add(struct store_transaction *transaction)
         if (node != NULL) {
             owner = node->content.permissions->entries[0].domain;
             owner->pending_nodes--;
-            owner->pending_memory -=
-                (int64_t)blanket_store_content_charge(&node->content, node->name_size);
+            owner->pending_memory -= (int64_t)blanket_store_content_charge(&node->content,
+                                                                           node->name_size);
         }
         if (shadow->exists) {
             uint16_t name_size = node != NULL ? node->name_size : shadow->spare->name_size;
 
             owner = shadow->content.permissions->entries[0].domain;
             owner->pending_nodes++;
-            owner->pending_memory +=
-                (int64_t)blanket_store_content_charge(&shadow->content, name_size);
+            owner->pending_memory += (int64_t)blanket_store_content_charge(&shadow->content,
+                                                                           name_size);
         }
     }
 }
@@ -213,8 +218,7 @@ static void commit_detach(struct blanket_root_store *store, struct store_transac
 }
 
 /* Moves what the transaction made of each node into the node. */
-static void commit_contents(struct blanket_root_store *store,
-                            struct store_transaction *transaction)
+static void commit_contents(struct blanket_root_store *store, struct store_transaction *transaction)
 {
     struct store_shadow *shadow = transaction->first;
 
@@ -283,7 +287,7 @@ static void commit_fire(struct blanket_root_store *store, struct store_transacti
         }
         blanket_store_path_load(store, shadow->path, shadow->path_size, &change.path);
         text = blanket_store_path_level(store, &change.path,
-                                       change.path.depth > 0 ? change.path.depth - 1 : 0, &size);
+                                        change.path.depth > 0 ? change.path.depth - 1 : 0, &size);
         parent = blanket_store_tree_find(
             store, store->levels[change.path.depth > 0 ? change.path.depth - 1 : 0].hash, text,
             size);
@@ -297,7 +301,7 @@ static void commit_fire(struct blanket_root_store *store, struct store_transacti
 
 /* Commits, or fails and leaves nothing; the caller ends the transaction in any case. */
 enum store_error blanket_store_transaction_commit(struct store_request *request,
-                                                 struct store_transaction *transaction)
+                                                  struct store_transaction *transaction)
 {
     struct blanket_root_store *store = request->store;
     enum store_error error;

@@ -6,10 +6,9 @@
 #include "store_private.h"
 
 struct store_value *blanket_store_value_make(struct blanket_root_store *store, const void *bytes,
-                                            uint32_t size)
+                                             uint32_t size)
 {
-    struct store_value *value =
-        blanket_store_arena_allocate(&store->arena, sizeof(*value) + size);
+    struct store_value *value = blanket_store_arena_allocate(&store->arena, sizeof(*value) + size);
 
     if (value != NULL) {
         value->references = 1;
@@ -50,7 +49,10 @@ uint32_t blanket_store_content_size(const struct store_content *content)
            blanket_store_value_size(content->value) + content->children_size;
 }
 
-/* What a node costs its owner: as if nothing in it were shared, so that every charge has its inverse. */
+/*
+ * What a node costs its owner: as if nothing in it were shared, so that every charge has its
+ * inverse.
+ */
 size_t blanket_store_content_charge(const struct store_content *content, size_t name_size)
 {
     return sizeof(struct store_node) + name_size + blanket_store_value_size(content->value) +
@@ -74,7 +76,7 @@ static bool node_is(const struct blanket_root_store *store, const struct store_n
 }
 
 struct store_node *blanket_store_tree_find(const struct blanket_root_store *store, uint64_t hash,
-                                          const char *text, uint32_t size)
+                                           const char *text, uint32_t size)
 {
     struct store_node *node;
 
@@ -98,8 +100,8 @@ struct store_node *blanket_store_tree_find(const struct blanket_root_store *stor
 }
 
 struct store_node *blanket_store_tree_child(const struct blanket_root_store *store,
-                                           const struct store_node *parent, const char *name,
-                                           uint16_t size)
+                                            const struct store_node *parent, const char *name,
+                                            uint16_t size)
 {
     uint64_t hash = blanket_store_path_hash(parent->hash, name, size);
     struct store_node *node = store->node_buckets[blanket_store_path_bucket(store, hash)];
@@ -113,10 +115,9 @@ struct store_node *blanket_store_tree_child(const struct blanket_root_store *sto
 
 /* A node with a name and nothing else, in no tree yet. */
 struct store_node *blanket_store_tree_make(struct blanket_root_store *store, const char *name,
-                                          uint32_t size)
+                                           uint32_t size)
 {
-    struct store_node *node =
-        blanket_store_arena_allocate(&store->arena, sizeof(*node) + size);
+    struct store_node *node = blanket_store_arena_allocate(&store->arena, sizeof(*node) + size);
 
     if (node != NULL) {
         memset(node, 0, sizeof(*node));
@@ -138,7 +139,7 @@ void blanket_store_tree_discard(struct blanket_root_store *store, struct store_n
 
 /* Charges a node to its owner, or takes the charge back. */
 void blanket_store_tree_account(struct blanket_root_store *store, const struct store_node *node,
-                               bool add)
+                                bool add)
 {
     struct store_domain *owner = node->content.permissions->entries[0].domain;
     size_t charge = blanket_store_content_charge(&node->content, node->name_size);
@@ -197,10 +198,9 @@ void blanket_store_tree_detach(struct store_node *node)
 
 /* Makes a node, whose hash is set, part of the tree: findable, last of its siblings, charged. */
 void blanket_store_tree_link(struct blanket_root_store *store, struct store_node *parent,
-                            struct store_node *node)
+                             struct store_node *node)
 {
-    struct store_node **bucket =
-        &store->node_buckets[blanket_store_path_bucket(store, node->hash)];
+    struct store_node **bucket = &store->node_buckets[blanket_store_path_bucket(store, node->hash)];
 
     node->bucket_next = *bucket;
     *bucket = node;
@@ -223,7 +223,7 @@ void blanket_store_tree_unlink(struct blanket_root_store *store, struct store_no
 
 /* The node after this one and all below it, within a subtree; NULL at the end. */
 struct store_node *blanket_store_tree_after(const struct store_node *top,
-                                           const struct store_node *node)
+                                            const struct store_node *node)
 {
     while (node != top) {
         if (node->next != NULL) {
@@ -236,7 +236,7 @@ struct store_node *blanket_store_tree_after(const struct store_node *top,
 
 /* The next node of a subtree, parents first. */
 struct store_node *blanket_store_tree_next(const struct store_node *top,
-                                          const struct store_node *node)
+                                           const struct store_node *node)
 {
     return node->first != NULL ? node->first : blanket_store_tree_after(top, node);
 }
@@ -266,9 +266,8 @@ static void subtree_free(struct blanket_root_store *store, struct store_node *to
 }
 
 /* Who may list a node's parent. The special nodes count as root's, as do their names. */
-const struct store_permissions *
-blanket_store_tree_parent_permissions(const struct blanket_root_store *store,
-                                     const struct store_node *node)
+const struct store_permissions *blanket_store_tree_parent_permissions(
+    const struct blanket_root_store *store, const struct store_node *node)
 {
     const struct store_node *parent = node->parent != NULL ? node->parent : store->root;
 
@@ -276,8 +275,9 @@ blanket_store_tree_parent_permissions(const struct blanket_root_store *store,
 }
 
 /*
- * Removes a node that isn't the root and all below it, without recursion (XSA-418) and without needing
- * memory. Watches below fire exactly on what goes, children first; then those on the node and above.
+ * Removes a node that isn't the root and all below it, without recursion (XSA-418) and without
+ * needing memory. Watches below fire exactly on what goes, children first; then those on the node
+ * and above.
  */
 void blanket_store_tree_remove(struct blanket_root_store *store, struct store_node *node)
 {

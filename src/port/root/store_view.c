@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and changing nodes as a request sees them: in the tree itself, or in its transaction. Each
- * change first gathers everything that can fail, then happens as a whole.
+ * Reading and changing nodes as a request sees them: in the tree itself, or in its transaction.
+ * Each change first gathers everything that can fail, then happens as a whole.
  */
 #include "store_private.h"
 
 /* Looks up one level of a path. In a transaction this is an access, which may find no room. */
 enum store_error blanket_store_view_find(struct store_request *request,
-                                        const struct store_path *path, uint32_t level,
-                                        struct store_found *found)
+                                         const struct store_path *path, uint32_t level,
+                                         struct store_found *found)
 {
     struct blanket_root_store *store = request->store;
     uint64_t hash = store->levels[level].hash;
@@ -51,8 +51,8 @@ static enum store_error ancestor_find(struct store_request *request, const struc
  * not do this with the nearest ancestor either, isn't told whether the node exists.
  */
 enum store_error blanket_store_view_open(struct store_request *request,
-                                        const struct store_path *path, uint32_t access,
-                                        struct store_found *found)
+                                         const struct store_path *path, uint32_t access,
+                                         struct store_found *found)
 {
     enum store_error error = blanket_store_view_find(request, path, path->depth, found);
     struct store_found ancestor = {0};
@@ -63,7 +63,7 @@ enum store_error blanket_store_view_open(struct store_request *request,
     }
     if (found->content != NULL) {
         uint32_t has = blanket_store_permission_access(request->connection,
-                                                      found->content->permissions);
+                                                       found->content->permissions);
 
         return (has & access) == access ? STORE_OK : STORE_EACCES;
     }
@@ -109,13 +109,13 @@ static void shadow_changed(struct store_request *request, struct store_shadow *s
 
 /* Replaces the value of a node that exists. */
 enum store_error blanket_store_view_write(struct store_request *request,
-                                         const struct store_path *path,
-                                         const struct store_found *found, const void *bytes,
-                                         uint32_t size)
+                                          const struct store_path *path,
+                                          const struct store_found *found, const void *bytes,
+                                          uint32_t size)
 {
     struct blanket_root_store *store = request->store;
-    struct store_content *content =
-        found->node != NULL ? &found->node->content : &found->shadow->content;
+    struct store_content *content = found->node != NULL ? &found->node->content
+                                                        : &found->shadow->content;
     struct store_domain *payer = found->node != NULL ? content->permissions->entries[0].domain
                                                      : request->connection->domain;
     uint32_t old_size = blanket_store_value_size(content->value);
@@ -154,9 +154,9 @@ static uint32_t name_start(const struct blanket_root_store *store, uint32_t leve
 }
 
 /* Whether the quotas allow the nodes from `level` + 1 down, the last with a value of this size. */
-static enum store_error create_allowed(struct store_request *request,
-                                       const struct store_path *path, uint32_t level,
-                                       const struct store_content *parent, uint32_t value_size)
+static enum store_error create_allowed(struct store_request *request, const struct store_path *path,
+                                       uint32_t level, const struct store_content *parent,
+                                       uint32_t value_size)
 {
     const struct blanket_root_store *store = request->store;
     const struct store_domain *domain = request->connection->domain;
@@ -198,8 +198,8 @@ static struct store_node *chain_make(struct store_request *request, const struct
 
     for (uint32_t i = path->depth; i > level; i--) {
         uint32_t start = name_start(store, i);
-        struct store_node *node =
-            blanket_store_tree_make(store, path->text + start, store->levels[i].end - start);
+        struct store_node *node = blanket_store_tree_make(store, path->text + start,
+                                                          store->levels[i].end - start);
 
         if (node == NULL) {
             while (first != NULL) {
@@ -261,7 +261,7 @@ static enum store_error transaction_create(struct store_request *request,
         error = blanket_store_view_find(request, path, i, &found);
         if (error == STORE_OK && found.shadow->spare == NULL) {
             found.shadow->spare = blanket_store_tree_make(request->store, path->text + start,
-                                                         request->store->levels[i].end - start);
+                                                          request->store->levels[i].end - start);
             error = found.shadow->spare != NULL ? STORE_OK : STORE_ENOMEM;
         }
     }
@@ -284,8 +284,8 @@ static enum store_error transaction_create(struct store_request *request,
 
 /* Creates a node that doesn't exist, and the parents that it lacks. */
 enum store_error blanket_store_view_create(struct store_request *request,
-                                          const struct store_path *path, const void *bytes,
-                                          uint32_t size)
+                                           const struct store_path *path, const void *bytes,
+                                           uint32_t size)
 {
     struct blanket_root_store *store = request->store;
     struct store_permissions *permissions = NULL;
@@ -319,8 +319,8 @@ enum store_error blanket_store_view_create(struct store_request *request,
 
 /* Removes a node that exists and isn't the root, with all below it. */
 enum store_error blanket_store_view_remove(struct store_request *request,
-                                          const struct store_path *path,
-                                          const struct store_found *found)
+                                           const struct store_path *path,
+                                           const struct store_found *found)
 {
     struct store_found parent = {0};
     enum store_error error;
@@ -341,9 +341,9 @@ enum store_error blanket_store_view_remove(struct store_request *request,
 
 /* Replaces a node's permissions; takes over the list when it succeeds. */
 enum store_error blanket_store_view_permit(struct store_request *request,
-                                          const struct store_path *path,
-                                          const struct store_found *found,
-                                          struct store_permissions *list)
+                                           const struct store_path *path,
+                                           const struct store_found *found,
+                                           struct store_permissions *list)
 {
     struct blanket_root_store *store = request->store;
     const struct store_content *content = found->content;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches: found by the hash of the path they are on, so that a change costs one probe a path level,
- * however many watches there are. An event goes only to who may read the node or list its parent.
+ * Watches: found by the hash of the path they are on, so that a change costs one probe a path
+ * level, however many watches there are. An event goes only to who may read the node or list its
+ * parent.
  */
 #include "store_private.h"
 
@@ -51,7 +52,7 @@ static void watch_link(struct store_watch *watch)
 }
 
 enum store_error blanket_store_watch_add(struct store_request *request,
-                                        const struct store_path *path, const char *token)
+                                         const struct store_path *path, const char *token)
 {
     struct blanket_root_store *store = request->store;
     struct store_domain *domain = request->connection->domain;
@@ -119,7 +120,7 @@ static void watch_end(struct store_watch *watch)
 }
 
 enum store_error blanket_store_watch_remove(struct store_request *request,
-                                           const struct store_path *path, const char *token)
+                                            const struct store_path *path, const char *token)
 {
     struct store_watch *watch = watch_find(request, path, token);
 
@@ -169,7 +170,7 @@ void blanket_store_watch_fire(struct blanket_root_store *store, const struct sto
             if (watch->hash == hash && watch->path_size == size &&
                 memcmp(watch->text, text, size) == 0 && watch_permitted(watch, change)) {
                 blanket_store_output_event(watch, path->text + watch->prefix_size,
-                                          path->size - watch->prefix_size);
+                                           path->size - watch->prefix_size);
             }
         }
     }
@@ -177,7 +178,7 @@ void blanket_store_watch_fire(struct blanket_root_store *store, const struct sto
 
 /* Fires the watches on exactly a node that is about to go with one above it. */
 void blanket_store_watch_fire_removed(struct blanket_root_store *store,
-                                     const struct store_node *node)
+                                      const struct store_node *node)
 {
     struct store_watch *watch = *watch_bucket(store, node->hash);
     struct store_change change = {0};
@@ -189,7 +190,7 @@ void blanket_store_watch_fire_removed(struct blanket_root_store *store,
             change.parent_permissions = blanket_store_tree_parent_permissions(store, node);
             if (watch_permitted(watch, &change)) {
                 blanket_store_output_event(watch, watch->text + watch->prefix_size,
-                                          watch->path_size - watch->prefix_size);
+                                           watch->path_size - watch->prefix_size);
             }
         }
     }
