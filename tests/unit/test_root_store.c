@@ -465,6 +465,49 @@ static void test_unread_events(void **state)
     assert_int_equal(client_saw(one, "w", "t"), 1);
 }
 
+/* A watch that ends, or collapses, while one of its events is being sent. */
+static void test_peeked_event_outlives(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client *one = &fixture->one;
+    struct client *zero = &fixture->zero;
+    const uint8_t *bytes;
+    uint8_t copy[256];
+    char path[64];
+    size_t size;
+
+    /* On its own path, with one more due: none comes once the watch is gone. */
+    assert_string_equal(xs_watch(one, "w", "t"), "OK");
+    client_forget_events(one);
+    assert_string_equal(xs_write(zero, "/local/domain/1/w", "1"), "OK");
+    bytes = blanket_root_store_peek(one->connection, &size);
+    assert_non_null(bytes);
+    memcpy(copy, bytes, size);
+    assert_string_equal(xs_write(zero, "/local/domain/1/w", "2"), "OK");
+    assert_int_equal(blanket_root_store_domain_add(fixture->store, 1), 0); /* drops watches */
+    assert_memory_equal(bytes, copy, size);
+    blanket_root_store_consume(one->connection);
+    assert_null(blanket_root_store_peek(one->connection, &size));
+    /* Below it: the event stays when the others become one, and when the watch ends. */
+    assert_string_equal(xs_watch(one, "w", "t"), "OK");
+    client_forget_events(one);
+    assert_string_equal(xs_write(zero, "/local/domain/1/w/sent", "1"), "OK");
+    bytes = blanket_root_store_peek(one->connection, &size);
+    assert_non_null(bytes);
+    memcpy(copy, bytes, size);
+    for (int i = 0; i < 1025; i++) {
+        snprintf(path, sizeof(path), "/local/domain/1/w/%d", i);
+        assert_string_equal(xs_write(zero, path, ""), "OK");
+    }
+    assert_memory_equal(bytes, copy, size);
+    assert_true(blanket_root_store_check(fixture->store));
+    assert_int_equal(blanket_root_store_domain_add(fixture->store, 1), 0);
+    assert_memory_equal(bytes, copy, size);
+    client_drain(one);
+    assert_int_equal(one->event_count, 1);
+    assert_int_equal(client_saw(one, "w/sent", "t"), 1);
+}
+
 static void test_receive_overflow(void **state)
 {
     struct client *zero = &((struct fixture *)*state)->zero;
@@ -503,6 +546,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_directory_part_of_changed_list, fixture_open,
                                         fixture_close),
         cmocka_unit_test_setup_teardown(test_unread_events, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(test_peeked_event_outlives, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(test_receive_overflow, fixture_open, fixture_close),
     };
 

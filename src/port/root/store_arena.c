@@ -200,7 +200,7 @@ void *blanket_store_arena_allocate(struct store_arena *arena, size_t size)
     struct store_block *block;
     uint32_t units;
 
-    if (size > (size_t)UNIT << 28) {
+    if (size > INT32_MAX) {
         return NULL;
     }
     units = (uint32_t)((size + HEADER + UNIT - 1) / UNIT);
