@@ -19,7 +19,6 @@ static enum store_verdict watch_chore(struct blanket_store *store, struct store_
                                             renew ? STORE_PURPOSE_RENEW : STORE_PURPOSE_UNWATCH);
     request->job.type = renew ? XS_WATCH : XS_UNWATCH;
     request->job.watch = watch;
-    request->job.watch_generation = watch->generation;
     size = blanket_xenstore_watch_compose(store, watch);
     blanket_xenstore_list_remove(&watch->chore);
     watch->state = renew ? STORE_WATCH_SETTING : STORE_WATCH_LEAVING;
@@ -132,7 +131,7 @@ void blanket_xenstore_pump(struct blanket_store *store, uint32_t budget)
 
         blanket_xenstore_list_remove(&view->ready);
         blanket_xenstore_list_push(&store->ready, &view->ready, view);
-        if (view->outstanding >= store->free_count) {
+        if (!blanket_xenstore_request_allowed(store, view)) {
             idle++;
             continue;
         }

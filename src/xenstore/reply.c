@@ -325,13 +325,9 @@ static void own_input(struct blanket_store *store, struct store_request *request
     struct store_view *view = request->view;
     struct store_watch *watch = request->job.watch;
     struct store_transaction *transaction = request->job.transaction;
-    uint32_t generation = request->job.watch_generation;
     uint8_t purpose = request->purpose;
 
     blanket_xenstore_request_free(store, request);
-    if (watch != NULL && watch->generation != generation) {
-        return; /* its owner's UNWATCH was answered before */
-    }
     if (purpose == STORE_PURPOSE_UNWATCH) {
         blanket_xenstore_watch_free(store, watch);
     } else if (purpose == STORE_PURPOSE_RENEW) {
@@ -342,6 +338,7 @@ static void own_input(struct blanket_store *store, struct store_request *request
         if (absent) {
             blanket_xenstore_watch_fire(store, watch);
         }
+        blanket_xenstore_connection_wake(store, watch->connection); /* an UNWATCH may wait for it */
     } else if (purpose == STORE_PURPOSE_ABORT) {
         blanket_xenstore_transaction_closed(store, transaction);
     } else {

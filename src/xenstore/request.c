@@ -45,6 +45,13 @@ void blanket_xenstore_request_free(struct blanket_store *store, struct store_req
     store->free_count++;
 }
 
+bool blanket_xenstore_request_allowed(const struct blanket_store *store,
+                                      const struct store_view *view)
+{
+    return store->limits.views == 1 ? store->free_count != 0
+                                    : view->outstanding < store->free_count;
+}
+
 struct store_request *blanket_xenstore_request_find(struct blanket_store *store, uint32_t id)
 {
     uint32_t index = id & INDEX_MASK;
@@ -113,8 +120,7 @@ static const char *watch_answer(struct blanket_store *store, const struct store_
     struct store_watch *watch = job->watch;
 
     if (watch->generation != job->watch_generation) {
-        /* RESET_WATCHES came between: a WATCH before it was set and reset. */
-        return job->type == XS_WATCH ? "OK" : "ENOENT";
+        return "OK"; /* RESET_WATCHES came between: as if it had been set, or unset, before that */
     }
     if (job->type != XS_UNWATCH) {
         return NULL;
@@ -147,7 +153,7 @@ int blanket_xenstore_request_answer(struct blanket_store *store,
     return 0;
 }
 
-/* What a job needs of its own connection's past is there: its transaction, a slot to start one. */
+/* What a job needs of its own connection's past is there: its transaction or watch, a slot to start. */
 static bool may_go(struct blanket_store *store, struct store_connection *connection,
                    const struct store_job *job)
 {
@@ -158,6 +164,9 @@ static bool may_go(struct blanket_store *store, struct store_connection *connect
         if (connection->starved.next == NULL) {
             blanket_xenstore_list_push(&store->starved, &connection->starved, connection);
         }
+        return false;
+    }
+    if (job->type == XS_UNWATCH && job->watch->state == STORE_WATCH_SETTING) {
         return false;
     }
     return job->transaction == NULL || job->transaction->state == STORE_TRANSACTION_LIVE ||
@@ -258,7 +267,7 @@ static bool may_overtake(const struct blanket_store *store,
                          const struct store_connection *connection, const struct store_job *job)
 {
     return connection->waiting_count == 0 && store->ready_count == 0 && !store->blocked &&
-           connection->view->outstanding < store->free_count &&
+           blanket_xenstore_request_allowed(store, connection->view) &&
            (job->type != XS_DIRECTORY_PART || job->raw != 0);
 }
 

@@ -245,9 +245,7 @@ static void lose_requests(struct blanket_store *store)
             request->view->close_busy = 0;
             blanket_xenstore_view_wake(store, request->view);
             blanket_xenstore_request_free(store, request);
-        } else if (request->purpose == STORE_PURPOSE_RENEW &&
-                   request->job.watch->generation == request->job.watch_generation &&
-                   request->job.watch->state == STORE_WATCH_SETTING) {
+        } else if (request->purpose == STORE_PURPOSE_RENEW) {
             request->job.watch->state = STORE_WATCH_LIVE; /* and renewed with the others */
             blanket_xenstore_request_free(store, request);
         } else if (request->purpose != STORE_PURPOSE_FREE) {

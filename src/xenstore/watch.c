@@ -111,9 +111,6 @@ void blanket_xenstore_watch_fire(struct blanket_store *store, struct store_watch
 
 void blanket_xenstore_watch_set(struct blanket_store *store, struct store_watch *watch, bool done)
 {
-    if (watch->state != STORE_WATCH_SETTING) {
-        return; /* its UNWATCH is on its way already */
-    }
     if (!done) {
         blanket_xenstore_watch_free(store, watch);
         return;

@@ -414,6 +414,9 @@ enum store_verdict {
 enum store_verdict blanket_xenstore_request_try(struct blanket_store *store,
                                                 struct store_connection *connection,
                                                 struct store_job *job);
+/* The view's share has room for one more. */
+bool blanket_xenstore_request_allowed(const struct blanket_store *store,
+                                      const struct store_view *view);
 struct store_request *blanket_xenstore_request_find(struct blanket_store *store, uint32_t id);
 void blanket_xenstore_request_free(struct blanket_store *store, struct store_request *request);
 /* Send message[] with a body of that size; false: not now. */

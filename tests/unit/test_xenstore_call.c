@@ -148,13 +148,357 @@ static void test_transaction(void **state)
     stop(&fake, &caller);
 }
 
+/* What each verb's items must be: the others are refused, and nothing goes below. */
+static void test_items(void **state)
+{
+    static const struct {
+        uint16_t verb;
+        uint8_t types[5];
+    } shapes[] = {
+        {BLANKET_VERB_STORE_CONNECT, {BLANKET_ITEM_PORT}},
+        {BLANKET_VERB_STORE_DISCONNECT, {BLANKET_ITEM_PORT}},
+        {BLANKET_VERB_STORE_RECEIVE, {BLANKET_ITEM_PORT}},
+        {BLANKET_VERB_STORE_READ,
+         {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION}},
+        {BLANKET_VERB_STORE_WRITE,
+         {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION}},
+        {BLANKET_VERB_STORE_WRITE_GRANT,
+         {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION,
+          BLANKET_ITEM_GRANT}},
+        {BLANKET_VERB_STORE_WRITE_PORT,
+         {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION,
+          BLANKET_ITEM_PORT}},
+        {BLANKET_VERB_STORE_WATCH,
+         {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_WATCH}},
+        {BLANKET_VERB_STORE_TRANSACT,
+         {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_TRANSACTION}},
+    };
+    struct fake fake;
+    struct caller caller;
+    uint32_t i;
+    uint32_t at;
+    uint32_t type;
+
+    (void)state;
+    start(&fake, &caller);
+    for (i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
+        uint16_t count = 0;
+
+        for (at = 0; at < 5 && shapes[i].types[at] != 0; at++) {
+            caller.items[at] = blanket_item(shapes[i].types[at], 0, 0);
+            count++;
+        }
+        caller.items[count] = blanket_item(BLANKET_ITEM_COUNT, 0, 0);
+        for (at = 0; at <= 6; at++) {
+            if (at != count) {
+                assert_int_equal(caller_call(&caller, shapes[i].verb, (uint16_t)at, NULL, 0),
+                                 -BLANKET_EINVAL);
+            }
+        }
+        for (at = 0; at < count; at++) {
+            uint64_t good = caller.items[at];
+
+            for (type = 0; type < 256; type++) {
+                caller.items[at] = blanket_item(type, 0, 0);
+                if (type != shapes[i].types[at]) {
+                    assert_int_equal(caller_call(&caller, shapes[i].verb, count, NULL, 0),
+                                     -BLANKET_EINVAL);
+                }
+            }
+            for (type = 48; type < 56; type++) { /* zero bits and access */
+                caller.items[at] = good | 1ull << type;
+                assert_int_equal(caller_call(&caller, shapes[i].verb, count, NULL, 0),
+                                 -BLANKET_EINVAL);
+            }
+            caller.items[at] = good;
+        }
+    }
+    assert_int_equal(fake.total, 0);
+    stop(&fake, &caller);
+}
+
+static void test_unknown(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+    uint32_t verb;
+
+    (void)state;
+    start(&fake, &caller);
+    for (verb = 0; verb < 65536; verb++) {
+        if (verb >> 12 != BLANKET_ROOM_XENSTORE) {
+            assert_int_equal(caller_call(&caller, (uint16_t)verb, 0, NULL, 0), -BLANKET_ENOSYS);
+        }
+    }
+    assert_int_equal(caller_call(&caller, 0x3fff, 0, NULL, 0), -BLANKET_ENOSYS);
+    caller.view ^= 1ull << 32;
+    assert_int_equal(caller_read(&caller, XS_READ, 0, "state"), -BLANKET_EPERM);
+    caller.view ^= 1ull << 32;
+    caller.view += 1;
+    assert_int_equal(caller_read(&caller, XS_READ, 0, "state"), -BLANKET_EPERM);
+    caller.view += 1000;
+    assert_int_equal(caller_read(&caller, XS_READ, 0, "state"), -BLANKET_EPERM);
+    caller.view -= 1001;
+    caller.call.element_count = 2;
+    assert_int_equal(fake.total, 0);
+    stop(&fake, &caller);
+}
+
+static bool takes(const uint32_t *types, size_t count, uint32_t type)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        if (types[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each verb takes its own message types and no other. */
+static void test_types(void **state)
+{
+    static const uint32_t reads[] = {XS_READ, XS_DIRECTORY, XS_DIRECTORY_PART, XS_GET_PERMS};
+    static const uint32_t writes[] = {XS_WRITE, XS_MKDIR, XS_RM, XS_SET_PERMS};
+    struct fake fake;
+    struct caller caller;
+    uint32_t type;
+
+    (void)state;
+    start(&fake, &caller);
+    for (type = 0; type < 70; type++) {
+        uint32_t total = fake.total;
+
+        if (!takes(reads, 4, type)) {
+            assert_int_equal(caller_read(&caller, type, 0, "state"), -BLANKET_EINVAL);
+        }
+        if (!takes(writes, 4, type)) {
+            assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_WRITE, type, 0, 0, "a", 2),
+                             -BLANKET_EINVAL);
+        }
+        if (type != XS_WRITE) {
+            caller_request(&caller, type);
+            caller.items[4] = blanket_item_slot(BLANKET_ITEM_GRANT, 1, 1);
+            assert_int_equal(caller_call(&caller, BLANKET_VERB_STORE_WRITE_GRANT, 5, "a", 2),
+                             -BLANKET_EINVAL);
+        }
+        if (type != XS_WATCH && type != XS_UNWATCH && type != XS_RESET_WATCHES) {
+            assert_int_equal(caller_watch(&caller, type, 0, 1, "a"), -BLANKET_EINVAL);
+        }
+        if (type != XS_TRANSACTION_START && type != XS_TRANSACTION_END) {
+            assert_int_equal(caller_transact(&caller, type, 1, NULL), -BLANKET_EINVAL);
+        }
+        assert_int_equal(fake.total, total);
+    }
+    assert_int_equal(caller_watch(&caller, XS_UNWATCH, 0, 1, "a"), -BLANKET_ENOENT);
+    stop(&fake, &caller);
+}
+
+/* Payloads that disagree with their type. */
+static void test_payloads(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+    const uint16_t read = BLANKET_VERB_STORE_READ;
+    const uint16_t write = BLANKET_VERB_STORE_WRITE;
+
+    (void)state;
+    start(&fake, &caller);
+    assert_int_equal(caller_ask(&caller, read, XS_READ, 0, 0, NULL, 0), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_READ, 0, 0, "state", 5), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_READ, 0, 0, "state\0x", 7), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_READ, 0, 0, "state\0", 7), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_DIRECTORY_PART, 0, 0, "a", 2), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_DIRECTORY_PART, 0, 0, "a\0x", 4),
+                     -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_DIRECTORY_PART, 0, 0,
+                                "a\0"
+                                "1",
+                                3),
+                     -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_DIRECTORY_PART, 0, 0, "a\0-1", 5),
+                     -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, read, XS_DIRECTORY_PART, 0, 0,
+                                "a\0"
+                                "4294967296",
+                                13),
+                     -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, write, XS_WRITE, 0, 0, "abc", 3), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, write, XS_RM, 0, 0, "abc\0", 5), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, write, XS_MKDIR, 0, 0, "abc\0x", 5), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, write, XS_SET_PERMS, 0, 0, "abc", 4), -BLANKET_EINVAL);
+    caller.items[4] = blanket_item_slot(BLANKET_ITEM_GRANT, 1, 1);
+    caller_request(&caller, XS_WRITE);
+    assert_int_equal(caller_call(&caller, BLANKET_VERB_STORE_WRITE_GRANT, 5,
+                                 "ring-ref\0"
+                                 "8",
+                                 10),
+                     -BLANKET_EINVAL);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 0, "a"), -BLANKET_EINVAL);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 65536, "a"), -BLANKET_EINVAL);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 1, NULL), -BLANKET_EINVAL);
+    assert_int_equal(caller_watch(&caller, XS_RESET_WATCHES, 0, 0, "a"), -BLANKET_EINVAL);
+    assert_int_equal(caller_watch(&caller, XS_RESET_WATCHES, 0, 1, NULL), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 0, NULL), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 65536, NULL), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 1, "x"), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 1, NULL), 0);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 1, NULL), -BLANKET_EEXIST);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 1, "X"), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 1, "TT"), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 1, NULL), -BLANKET_EINVAL);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 2, "T"), -BLANKET_ENOENT);
+    assert_int_equal(caller_ask(&caller, read, XS_READ, 0, 2, "state", 6), -BLANKET_ENOENT);
+    assert_int_equal(caller_ask(&caller, read, XS_READ, 0, 65536 + 1, "state", 6), -BLANKET_EINVAL);
+    assert_int_equal(fake.total, 1);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 1, "F"), 0);
+    caller.items[0] = caller_port(&caller);
+    assert_int_equal(caller_call(&caller, BLANKET_VERB_STORE_RECEIVE, 1, "x", 1), -BLANKET_EINVAL);
+    assert_int_equal(caller_call(&caller, BLANKET_VERB_STORE_CONNECT, 1, "x", 1), -BLANKET_EINVAL);
+    stop(&fake, &caller);
+}
+
+/* The longest that fits, and one more. */
+static void test_sizes(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+    char payload[4112];
+    size_t room = 4096 - sizeof(FRONTEND "/v");
+
+    (void)state;
+    start(&fake, &caller);
+    memset(payload, 'x', sizeof(payload));
+    memcpy(payload, "v", 2);
+    assert_int_equal(
+        caller_ask(&caller, BLANKET_VERB_STORE_WRITE, XS_WRITE, 0, 0, payload, 2 + room), 0);
+    caller_told(&caller, XS_WRITE, "OK", 3);
+    assert_int_equal(fake_find(&fake, FRONTEND "/v")->size, room);
+    assert_int_equal(
+        caller_ask(&caller, BLANKET_VERB_STORE_WRITE, XS_WRITE, 0, 0, payload, 2 + room + 1),
+        -BLANKET_EMSGSIZE);
+    memset(payload, 'x', sizeof(payload));
+    payload[3072 - sizeof(FRONTEND)] = 0;
+    assert_int_equal(caller_read(&caller, XS_READ, 0, payload), 0);
+    caller_error(&caller, "ENOENT");
+    assert_int_equal(fake_header(&fake, 0).len, 3073);
+    payload[3072 - sizeof(FRONTEND)] = 'x';
+    payload[3073 - sizeof(FRONTEND)] = 0;
+    assert_int_equal(caller_read(&caller, XS_READ, 0, payload), -BLANKET_EINVAL);
+    fake_set(&fake, FRONTEND "/v", payload, 4096);
+    assert_int_equal(caller_read(&caller, XS_READ, 0, "v"), 0);
+    caller_told(&caller, XS_READ, fake_find(&fake, FRONTEND "/v")->value, 4096);
+    stop(&fake, &caller);
+}
+
+static void test_rights(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+    unsigned root;
+
+    (void)state;
+    start(&fake, &caller);
+    assert_int_equal(
+        caller_ask(&caller, BLANKET_VERB_STORE_WRITE, XS_WRITE, BLANKET_ROOT_BACKEND, 0, "a\0b", 3),
+        -BLANKET_EPERM);
+    caller.items[4] = blanket_item_slot(BLANKET_ITEM_GRANT, 1, 1);
+    assert_int_equal(caller_call(&caller, BLANKET_VERB_STORE_WRITE_GRANT, 5, "a", 2),
+                     -BLANKET_EPERM);
+    for (root = BLANKET_ROOT_DATA; root <= BLANKET_ROOT_ALL; root++) {
+        assert_int_equal(caller_read(&caller, XS_READ, root, "state"), -BLANKET_EPERM);
+        assert_int_equal(caller_watch(&caller, XS_WATCH, root, 1, "state"), -BLANKET_EPERM);
+    }
+    assert_int_equal(caller_read(&caller, XS_READ, 4, "state"), -BLANKET_EINVAL);
+    assert_int_equal(caller_read(&caller, XS_READ, 0x7fffffff, "state"), -BLANKET_EINVAL);
+    assert_int_equal(fake.total, 0);
+    stop(&fake, &caller);
+}
+
+static void test_connections(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+    struct caller other;
+
+    (void)state;
+    start(&fake, &caller);
+    assert_int_equal(caller_connect(&caller), -BLANKET_EEXIST);
+    caller.generation = 2;
+    assert_int_equal(caller_connect(&caller), -BLANKET_EEXIST);
+    assert_int_equal(caller_read(&caller, XS_READ, 0, "state"), -BLANKET_ENOENT);
+    assert_int_equal(caller_disconnect(&caller), -BLANKET_ENOENT);
+    caller.generation = 0;
+    assert_int_equal(caller_connect(&caller), -BLANKET_EINVAL);
+    assert_int_equal(caller_disconnect(&caller), -BLANKET_EINVAL);
+    caller.generation = 1;
+    caller_begin(&other, &fake, caller.view, 4);
+    assert_int_equal(caller_receive(&other), -BLANKET_ENOENT);
+    assert_int_equal(caller_disconnect(&other), 0); /* not there: its generation is used up */
+    assert_int_equal(caller_connect(&other), -BLANKET_ESTALE);
+    other.generation = 2;
+    assert_int_equal(caller_connect(&other), 0);
+    other.generation = 1;
+    assert_int_equal(caller_disconnect(&other), 0); /* long gone */
+    other.port = 5;
+    assert_int_equal(caller_connect(&other), 0);
+    other.port = 6;
+    assert_int_equal(caller_connect(&other), -BLANKET_ENOSPC);
+    assert_int_equal(other.call.detail, BLANKET_QUOTA_PORTS);
+    assert_int_equal(blanket_result_value(other.result), BLANKET_QUOTA_PORTS);
+    other.port = 5;
+    assert_int_equal(caller_disconnect(&other), 0);
+    assert_int_equal(caller_connect(&other), -BLANKET_ESTALE);
+    other.port = 64 + 4 * 3; /* past the view's ports */
+    assert_int_equal(caller_connect(&other), -BLANKET_EINVAL);
+    other.port = 0xffff;
+    assert_int_equal(caller_connect(&other), -BLANKET_EINVAL);
+    other.port = 4;
+    other.generation = 2;
+    assert_int_equal(caller_disconnect(&other), 0);
+    stop(&fake, &caller);
+}
+
+/* An answer that the call has no room for is there to receive. */
+static void test_room(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+
+    (void)state;
+    start(&fake, &caller);
+    caller.reply_max = 16 + 3;
+    assert_int_equal(caller_read(&caller, XS_READ, BLANKET_ROOT_BACKEND, "sectors"), 0);
+    assert_int_equal(blanket_result_value(caller.result), 0);
+    assert_int_equal(caller.call.reply_size, 0);
+    assert_int_equal(fake.events[1][3], 1);
+    assert_int_equal(caller_receive(&caller), -BLANKET_EOVERFLOW);
+    caller.reply_max = 0;
+    assert_int_equal(caller_receive(&caller), -BLANKET_EOVERFLOW);
+    assert_int_equal(caller_read(&caller, XS_READ, 0, "backend"), 0); /* answered here, same way */
+    caller.reply_max = 4112;
+    assert_int_equal(caller_write(&caller, "x", "y"), 0); /* overtakes */
+    caller_told(&caller, XS_WRITE, "OK", 3);
+    caller_takes(&caller, XS_READ, 301, "2048", 4);
+    assert_int_equal(blanket_result_value(caller.result), 1);
+    caller_takes(&caller, XS_ERROR, 302, "ENOENT", 7);
+    assert_int_equal(blanket_result_value(caller.result), 0);
+    assert_int_equal(fake.events[1][3], 1);
+    stop(&fake, &caller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),          cmocka_unit_test(test_write),
         cmocka_unit_test(test_write_numbers), cmocka_unit_test(test_directory),
         cmocka_unit_test(test_permissions),   cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_transaction),   cmocka_unit_test(test_items),
+        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_types),
+        cmocka_unit_test(test_payloads),      cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_rights),        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
