@@ -161,7 +161,8 @@ static void test_generations(void **state)
     assert_int_equal(query(f, front, 0, 5, &value), 0);
     assert_int_equal(end_access(f, front, 0, 5), 0);
     assert_int_equal(fixture_grant(f, front, 0, 5, 1, RW, NULL), -BLANKET_ESTALE);
-    assert_int_equal(fixture_grant(f, front, 0, 9, 1, RW, NULL), -BLANKET_ESTALE);
+    assert_int_equal(fixture_grant(f, front, 0, 9, 1, RW, &value), -BLANKET_ESTALE);
+    assert_int_equal(value, 9); /* what has to be exceeded */
     assert_int_equal(fixture_grant(f, front, 0, 10, 1, RW, NULL), 0);
     assert_int_equal(end_access(f, front, 0, 10), 0);
     assert_int_equal(fixture_grant(f, front, 0, UINT32_MAX, 1, RW, NULL), 0);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #define ROUNDS 3000u /* at least; and until the sides have met often enough */
 #define ROUNDS_MAX 3000000u
@@ -307,11 +308,192 @@ static void test_threads_domid(void **state)
     run_all(BLANKET_ROOT_SCOPE_DOMID);
 }
 
+/* The store from four sides: both ends' views, a raw client, and devices that come and go. */
+struct store_run {
+    struct run run;
+    atomic_uint ready;
+    atomic_uint done;
+};
+
+#define STORE_ROUNDS 300u
+#define CLIENT_ROUNDS 30u /* at least, however fast the views are */
+
+static int store_call(struct run *run, uint64_t endpoint, uint16_t verb, const uint64_t *items,
+                      uint16_t count, const char *payload, uint16_t size)
+{
+    uint8_t reply[16 + 4096];
+    uint64_t result = 0;
+    struct blanket_call call = {.verb = verb,
+                                .element_count = 1,
+                                .element_items = count,
+                                .endpoint = endpoint,
+                                .items = items,
+                                .results = &result,
+                                .payload = (const uint8_t *)payload,
+                                .payload_size = size,
+                                .reply = reply,
+                                .reply_max = sizeof(reply)};
+    int status = run->below.ops->call(run->below.context, &call);
+
+    return status ? status : blanket_result_status(result);
+}
+
+/* One end: connects, watches the other's state, writes its own, takes what comes, disconnects. */
+static void use_view(struct run *run, uint64_t endpoint, bool backend)
+{
+    enum blanket_store_root own = backend ? BLANKET_ROOT_BACKEND : BLANKET_ROOT_FRONTEND;
+    enum blanket_store_root peer = backend ? BLANKET_ROOT_FRONTEND : BLANKET_ROOT_BACKEND;
+    uint32_t generation;
+
+    for (generation = 1; generation <= STORE_ROUNDS; generation++) {
+        uint64_t port = blanket_item_slot(BLANKET_ITEM_PORT, 7, generation);
+        const uint64_t watch[4] = {port, blanket_item(BLANKET_ITEM_REQUEST, 0, 4ull << 32 | 1),
+                                   blanket_item(BLANKET_ITEM_ROOT, 0, peer),
+                                   blanket_item(BLANKET_ITEM_WATCH, 0, 1)};
+        const uint64_t write[4] = {port, blanket_item(BLANKET_ITEM_REQUEST, 0, 11ull << 32 | 2),
+                                   blanket_item(BLANKET_ITEM_ROOT, 0, own),
+                                   blanket_item(BLANKET_ITEM_TRANSACTION, 0, 0)};
+
+        expect(run, store_call(run, endpoint, BLANKET_VERB_STORE_CONNECT, &port, 1, NULL, 0) == 0,
+               __LINE__);
+        expect(run, store_call(run, endpoint, BLANKET_VERB_STORE_WATCH, watch, 4, "state", 6) == 0,
+               __LINE__);
+        expect(run,
+               store_call(run, endpoint, BLANKET_VERB_STORE_WRITE, write, 4, "state\0004", 7) == 0,
+               __LINE__);
+        expect(run, store_call(run, endpoint, BLANKET_VERB_STORE_RECEIVE, &port, 1, NULL, 0) == 0,
+               __LINE__);
+        expect(run,
+               store_call(run, endpoint, BLANKET_VERB_STORE_DISCONNECT, &port, 1, NULL, 0) == 0,
+               __LINE__);
+    }
+}
+
+static void *front_view(void *context)
+{
+    struct store_run *store = (struct store_run *)context;
+
+    use_view(&store->run, store->run.front.endpoint, false);
+    atomic_fetch_add(&store->done, 1);
+    return NULL;
+}
+
+static void *back_view(void *context)
+{
+    struct store_run *store = (struct store_run *)context;
+
+    use_view(&store->run, store->run.back.endpoint, true);
+    atomic_fetch_add(&store->done, 1);
+    return NULL;
+}
+
+static void count_ready(void *context)
+{
+    atomic_fetch_add((atomic_uint *)context, 1);
+}
+
+/* A raw client that watches everything comes and goes; its `ready` never runs after disconnect. */
+static void *raw_client(void *context)
+{
+    static const char request[] = "/local\0token";
+    struct store_run *store = (struct store_run *)context;
+    uint32_t header[4] = {4, 1, 0, sizeof(request)};
+    uint8_t message[16 + 4096];
+    uint32_t round;
+
+    for (round = 0; round < CLIENT_ROUNDS || atomic_load(&store->done) < 2; round++) {
+        struct blanket_root_client *client;
+        atomic_uint *ready = (atomic_uint *)calloc(1, sizeof(*ready));
+        uint32_t used = 1;
+        int i;
+
+        expect(&store->run, ready != NULL, __LINE__);
+        expect(&store->run,
+               blanket_root_client_connect(store->run.root, 0, count_ready, ready, &client) == 0,
+               __LINE__);
+        memcpy(message, header, sizeof(header));
+        memcpy(message + sizeof(header), request, sizeof(request));
+        expect(&store->run, blanket_root_client_submit(client, message, 16 + sizeof(request)) == 0,
+               __LINE__);
+        for (i = 0; i < 20; i++) {
+            expect(&store->run,
+                   blanket_root_client_receive(client, message, sizeof(message), &used) == 0,
+                   __LINE__);
+        }
+        blanket_root_client_disconnect(client);
+        atomic_fetch_add(&store->ready, atomic_load(ready));
+        free(ready); /* ASan and TSan see a late call */
+    }
+    return NULL;
+}
+
+static void *store_administrator(void *context)
+{
+    struct store_run *store = (struct store_run *)context;
+    struct blanket_root_device device = fixture_device;
+    uint32_t round;
+
+    device.type = "vif";
+    device.frontend_domid = 3;
+    for (round = 0; round < CLIENT_ROUNDS || atomic_load(&store->done) < 2; round++) {
+        struct blanket_root_end front;
+        struct blanket_root_stats stats;
+
+        expect(&store->run,
+               blanket_root_device_add(store->run.root, &device, NULL, 0, NULL, 0, &front, NULL) ==
+                   0,
+               __LINE__);
+        blanket_root_stats(store->run.root, &stats);
+        while (blanket_root_device_remove(store->run.root, front.endpoint) == -BLANKET_EBUSY) {
+        }
+        expect(&store->run, blanket_root_domain_remove(store->run.root, 3) == 0, __LINE__);
+    }
+    return NULL;
+}
+
+static void test_threads_store(void **state)
+{
+    static struct store_run store;
+    struct blanket_root_limits limits = fixture_limits;
+    struct blanket_root_sink front_sink = {count_event, &store.run.front_events};
+    struct blanket_root_sink back_sink = {count_event, &store.run.back_events};
+    void *(*const bodies[])(void *) = {front_view, back_view, raw_client, store_administrator};
+    struct blanket_root_stats stats;
+    pthread_t threads[4];
+    size_t i;
+
+    (void)state;
+    memset(&store, 0, sizeof(store));
+    limits.store_size = 1 << 20;
+    assert_int_equal(blanket_root_create(&limits, BLANKET_ROOT_SCOPE_ENDPOINT, &shared_ops, NULL,
+                                         &store.run.root),
+                     0);
+    store.run.below = blanket_root_below(store.run.root);
+    assert_int_equal(blanket_root_device_add(store.run.root, &fixture_device, &front_sink, 0,
+                                             &back_sink, 0, &store.run.front, &store.run.back),
+                     0);
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, bodies[i], &store), 0);
+    }
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_int_equal(atomic_load(&store.run.failed_line), 0);
+    assert_true(atomic_load(&store.run.front_events) >= STORE_ROUNDS);
+    assert_true(atomic_load(&store.run.back_events) >= STORE_ROUNDS);
+    assert_true(atomic_load(&store.ready) > 0);
+    blanket_root_stats(store.run.root, &stats);
+    assert_int_equal(stats.ports, 0);
+    assert_int_equal(stats.watches, 0);
+    blanket_root_destroy(store.run.root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_endpoint),
         cmocka_unit_test(test_threads_domid),
+        cmocka_unit_test(test_threads_store),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,18 @@ static void elements_serve(struct blanket_root *root, struct root_end *end,
     call->done = call->element_count;
 }
 
+static int store_call(struct blanket_root *root, struct blanket_call *call)
+{
+    struct root_end *end;
+    int status;
+
+    pthread_mutex_lock(&root->lock);
+    end = blanket_root_end_find(root, call->endpoint);
+    status = end ? blanket_root_connection_call(root, end, call) : -BLANKET_EPERM;
+    blanket_root_unlock(root);
+    return status;
+}
+
 static int root_call(void *context, struct blanket_call *call)
 {
     struct blanket_root *root = (struct blanket_root *)context;
@@ -78,6 +90,9 @@ static int root_call(void *context, struct blanket_call *call)
     call->done = 0;
     call->detail = 0;
     call->reply_size = 0;
+    if (call->verb >> 12 == BLANKET_ROOM_XENSTORE) {
+        return store_call(root, call);
+    }
     if (!verb) {
         return -BLANKET_ENOSYS;
     }

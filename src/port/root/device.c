@@ -6,6 +6,11 @@
 
 #define TABLE_MAX (BLANKET_SLOT_INDEX_MAX + 1u)
 
+/* Quotas of an end that sees the whole store: what xenstored gives a domain. */
+#define STORE_END_REQUESTS 20u
+#define STORE_END_WATCHES 128u
+#define STORE_END_TRANSACTIONS 10u
+
 /* One path component, in lower case as device classes are: it stands in names and in the store. */
 static bool type_valid(const char *type)
 {
@@ -52,7 +57,8 @@ static void device_free(struct blanket_root *root, struct root_device *device)
 
     for (i = 0; i < device->end_count; i++) {
         if (device->ends[i].handle) {
-            blanket_root_domain_leave(root, device->ends[i].owner_domid);
+            blanket_root_broker_close(root, &device->ends[i]);
+            blanket_root_domain_leave(root, &device->ends[i]);
             blanket_root_end_fini(root, &device->ends[i]);
         }
     }
@@ -60,17 +66,17 @@ static void device_free(struct blanket_root *root, struct root_device *device)
     blanket_root_release(root, device, 1, sizeof(*device));
 }
 
-static struct root_device *device_make(struct blanket_root *root)
+static int device_make(struct blanket_root *root, struct root_device **made)
 {
-    struct root_device *device = NULL;
-
-    if (root->device_count < root->limits.devices) {
-        device = (struct root_device *)blanket_root_allocate(root, 1, sizeof(*device));
+    if (root->device_count >= root->limits.devices) {
+        return -BLANKET_ENOSPC;
     }
-    if (device) {
-        root->device_count++;
+    *made = (struct root_device *)blanket_root_allocate(root, 1, sizeof(**made));
+    if (!*made) {
+        return -BLANKET_ENOMEM;
     }
-    return device;
+    root->device_count++;
+    return 0;
 }
 
 /* The scope of an end: who shares its peer's numbers (DESIGN law 0). */
@@ -98,16 +104,41 @@ static void end_describe(const struct blanket_root *root, const struct root_end 
 static int end_make(struct blanket_root *root, struct root_end *end,
                     const struct blanket_root_device *quotas)
 {
-    int status = blanket_root_domain_enter(root, end->owner_domid);
+    int status;
 
+    if (quotas->connections != 0) {
+        end->store_share.watches = quotas->watches;
+        end->store_share.transactions = quotas->transactions;
+    }
+    status = blanket_root_domain_enter(root, end);
     if (status) {
         return status;
     }
     status = blanket_root_end_init(root, end, quotas);
     if (status) {
-        blanket_root_domain_leave(root, end->owner_domid);
+        blanket_root_domain_leave(root, end);
     }
     return status;
+}
+
+/* An end sees its own directory with all rights, and its peer's to read and watch. */
+static int end_view(struct blanket_root *root, struct root_end *end,
+                    const struct blanket_root_device *quotas)
+{
+    const uint32_t look = 1u << BLANKET_RIGHT_STORE_READ | 1u << BLANKET_RIGHT_STORE_WATCH;
+    const uint32_t all = look | 1u << BLANKET_RIGHT_STORE_WRITE;
+    struct blanket_store_root_spec roots[BLANKET_ROOT_COUNT] = {{NULL, 0}};
+    bool is_backend = end == &end->device->ends[1];
+    char frontend[ROOT_PATH_SIZE];
+    char backend[ROOT_PATH_SIZE];
+
+    blanket_root_toolstack_device_path(end->device, false, frontend);
+    blanket_root_toolstack_device_path(end->device, true, backend);
+    roots[BLANKET_ROOT_FRONTEND].path = frontend;
+    roots[BLANKET_ROOT_FRONTEND].rights = is_backend ? look : all;
+    roots[BLANKET_ROOT_BACKEND].path = backend;
+    roots[BLANKET_ROOT_BACKEND].rights = is_backend ? all : look;
+    return blanket_root_broker_open(root, end, quotas, roots, 0);
 }
 
 static int device_build(struct blanket_root *root, struct root_device *made,
@@ -129,7 +160,10 @@ static int device_build(struct blanket_root *root, struct root_device *made,
     backend->owner_domid = device->backend_domid;
     backend->peer_domid = device->frontend_domid;
     status = end_make(root, frontend, device);
-    return status ? status : end_make(root, backend, device);
+    status = status ? status : end_make(root, backend, device);
+    status = status ? status : end_view(root, frontend, device);
+    status = status ? status : end_view(root, backend, device);
+    return status;
 }
 
 int blanket_root_device_add(struct blanket_root *root, const struct blanket_root_device *device,
@@ -146,13 +180,8 @@ int blanket_root_device_add(struct blanket_root *root, const struct blanket_root
         return -BLANKET_EINVAL;
     }
     pthread_mutex_lock(&root->lock);
-    if (device_exists(root, device)) {
-        blanket_root_unlock(root);
-        return -BLANKET_EEXIST;
-    }
-    made = device_make(root);
-    if (!made) {
-        status = root->device_count < root->limits.devices ? -BLANKET_ENOMEM : -BLANKET_ENOSPC;
+    status = device_exists(root, device) ? -BLANKET_EEXIST : device_make(root, &made);
+    if (status) {
         blanket_root_unlock(root);
         return status;
     }
@@ -161,6 +190,7 @@ int blanket_root_device_add(struct blanket_root *root, const struct blanket_root
                     : blanket_root_end_listen(&made->ends[0], frontend_sink, frontend_event_base);
     status = status ? status
                     : blanket_root_end_listen(&made->ends[1], backend_sink, backend_event_base);
+    status = status ? status : blanket_root_toolstack_device_make(root, made);
     if (status) {
         device_free(root, made);
     } else {
@@ -179,6 +209,26 @@ static void device_kill(struct blanket_root *root, struct root_device *device)
     for (i = 0; i < device->end_count; i++) {
         blanket_root_end_kill(root, &device->ends[i]);
     }
+}
+
+/* Out of the store, first the ends' views, which close the device; true: nothing of it is there. */
+static bool device_withdraw(struct blanket_root *root, struct root_device *device)
+{
+    bool gone = true;
+    uint32_t i;
+
+    for (i = 0; i < device->end_count; i++) {
+        if (blanket_root_broker_leave(root, &device->ends[i])) {
+            blanket_root_connection_kill(root, &device->ends[i]);
+        } else {
+            gone = false;
+        }
+    }
+    if (gone && device->end_count == 2 && !device->withdrawn) {
+        device->withdrawn = true;
+        blanket_root_toolstack_device_remove(root, device);
+    }
+    return gone;
 }
 
 static bool device_idle(struct blanket_root *root, struct root_device *device)
@@ -202,13 +252,68 @@ int blanket_root_device_remove(struct blanket_root *root, uint64_t handle)
     end = blanket_root_end_find(root, handle);
     if (end) {
         struct root_device *device = end->device;
+        bool gone;
 
         if (!device->dead) {
             device_kill(root, device);
         }
-        status = device_idle(root, device) ? 0 : -BLANKET_EBUSY;
+        gone = device_withdraw(root, device);
+        status = gone && device_idle(root, device) ? 0 : -BLANKET_EBUSY;
         if (status == 0) {
             device_free(root, device);
+        }
+    }
+    blanket_root_unlock(root);
+    return status;
+}
+
+static int store_end_build(struct blanket_root *root, struct root_device *made, uint32_t domid,
+                           const struct blanket_root_device *quotas)
+{
+    const uint32_t all = 1u << BLANKET_RIGHT_STORE_READ | 1u << BLANKET_RIGHT_STORE_WATCH |
+                         1u << BLANKET_RIGHT_STORE_WRITE;
+    struct blanket_store_root_spec roots[BLANKET_ROOT_COUNT] = {{NULL, 0}};
+    struct root_end *end = &made->ends[0];
+    int status;
+
+    made->end_count = 1;
+    end->device = made;
+    end->owner_domid = domid;
+    end->peer_domid = domid;
+    roots[BLANKET_ROOT_ALL].path = "/";
+    roots[BLANKET_ROOT_ALL].rights = all;
+    status = end_make(root, end, quotas);
+    return status ? status
+                  : blanket_root_broker_open(root, end, quotas, roots, BLANKET_STORE_VIEW_RAW);
+}
+
+int blanket_root_store_end(struct blanket_root *root, uint32_t domid, uint32_t connections,
+                           const struct blanket_root_sink *sink, uint32_t event_base,
+                           struct blanket_root_end *end)
+{
+    const struct blanket_root_device quotas = {.ports = connections,
+                                               .connections = connections,
+                                               .requests = STORE_END_REQUESTS,
+                                               .watches = STORE_END_WATCHES,
+                                               .transactions = STORE_END_TRANSACTIONS};
+    struct root_device *made;
+    int status;
+
+    if (!root->store) {
+        return -BLANKET_ENOSYS;
+    }
+    if (domid > ROOT_DOMID_MAX || connections == 0 || connections >= TABLE_MAX) {
+        return -BLANKET_EINVAL;
+    }
+    pthread_mutex_lock(&root->lock);
+    status = device_make(root, &made);
+    if (status == 0) {
+        status = store_end_build(root, made, domid, &quotas);
+        status = status ? status : blanket_root_end_listen(&made->ends[0], sink, event_base);
+        if (status) {
+            device_free(root, made);
+        } else {
+            end_describe(root, &made->ends[0], end);
         }
     }
     blanket_root_unlock(root);

@@ -157,7 +157,7 @@ int blanket_root_end_listen(struct root_end *end, const struct blanket_root_sink
     return 0;
 }
 
-/* No new objects, no events; what nobody else holds is gone. */
+/* No new objects, no events; what nobody else holds is gone, but for connections to the store. */
 void blanket_root_end_kill(struct blanket_root *root, struct root_end *end)
 {
     uint32_t i;

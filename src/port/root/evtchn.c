@@ -6,7 +6,7 @@
 #include "root_private.h"
 
 /* The slot to create, checked, in *port; 0 or the element's result. */
-static uint64_t slot_for(struct root_end *end, uint64_t item, struct root_port **port)
+uint64_t blanket_root_port_slot(struct root_end *end, uint64_t item, struct root_port **port)
 {
     uint32_t index;
     int status = blanket_root_slot_index(item, BLANKET_ITEM_PORT, end->numbers.count, &index);
@@ -18,7 +18,7 @@ static uint64_t slot_for(struct root_end *end, uint64_t item, struct root_port *
         return blanket_result(status, 0);
     }
     *port = &end->ports[index];
-    return blanket_result(blanket_root_slot_create(&(*port)->slot, item), 0);
+    return blanket_root_slot_create(&(*port)->slot, item);
 }
 
 /* The very port that an item names, live; NULL and a status otherwise. */
@@ -46,7 +46,7 @@ uint64_t blanket_root_port_alloc(struct blanket_root *root, struct root_end *end
                                  const uint64_t *items)
 {
     struct root_port *port = NULL;
-    uint64_t result = slot_for(end, items[0], &port);
+    uint64_t result = blanket_root_port_slot(end, items[0], &port);
 
     if (result == 0 && !end->peer) {
         result = blanket_result(-BLANKET_EOPNOTSUPP, 0);
@@ -93,7 +93,7 @@ uint64_t blanket_root_port_bind(struct blanket_root *root, struct root_end *end,
 {
     struct root_port *port = NULL;
     struct root_port *peer;
-    uint64_t result = slot_for(end, items[0], &port);
+    uint64_t result = blanket_root_port_slot(end, items[0], &port);
 
     if (result) {
         return result;

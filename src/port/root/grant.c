@@ -27,6 +27,7 @@ uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *e
 {
     unsigned access = blanket_item_access(items[1]);
     struct root_grant *grant;
+    uint64_t result;
     uint32_t index;
     int status = blanket_root_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
                                          &index);
@@ -38,9 +39,9 @@ uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *e
         return blanket_result(status, 0);
     }
     grant = &end->grants[index];
-    status = blanket_root_slot_create(&grant->slot, items[0]);
-    if (status) {
-        return blanket_result(status, 0);
+    result = blanket_root_slot_create(&grant->slot, items[0]);
+    if (result) {
+        return result;
     }
     status = is_access(access) ? page_check(root, items[1], access) : -BLANKET_EINVAL;
     if (status) {

@@ -53,7 +53,7 @@ static uint64_t slot_for(struct root_end *end, uint64_t item, struct root_mappin
         return blanket_result(status, 0);
     }
     *mapping = &end->mappings[index];
-    return blanket_result(blanket_root_slot_create(&(*mapping)->slot, item), 0);
+    return blanket_root_slot_create(&(*mapping)->slot, item);
 }
 
 /* What is mapped can be read; a page that can only be written doesn't exist, but for copies. */
@@ -185,7 +185,7 @@ uint64_t blanket_root_mapping_copy(struct blanket_root *root, struct root_end *e
                                    const uint64_t *items)
 {
     unsigned access = blanket_item_access(items[1]);
-    unsigned reverse = access ^ (BLANKET_ACCESS_READ | BLANKET_ACCESS_WRITE);
+    unsigned reverse = access == BLANKET_ACCESS_READ ? BLANKET_ACCESS_WRITE : BLANKET_ACCESS_READ;
     uint64_t reference = blanket_item_value(items[1]);
     struct root_mapping *mapping = NULL;
     const struct root_grant *grant;

@@ -13,6 +13,8 @@
 struct delivery {
     struct blanket_root_sink sink;
     uint32_t number;
+    void (*ready)(void *context); /* not NULL: a client is told instead */
+    void *context;
     atomic_uint *in_flight;
 };
 
@@ -56,25 +58,67 @@ void blanket_root_notice_cancel(struct blanket_root *root, struct root_notice *n
     root->notice_count--;
 }
 
+static bool port_prepare(struct root_port *port, struct delivery *delivery)
+{
+    struct root_end *end = port->end;
+
+    if (port->slot.state == ROOT_FREE || end->dead || !end->sink.event) {
+        return false;
+    }
+    delivery->sink = end->sink;
+    delivery->number = end->event_base + (uint32_t)(port - end->ports);
+    delivery->ready = NULL;
+    delivery->in_flight = &end->in_flight;
+    return true;
+}
+
+static bool client_prepare(struct blanket_root_client *client, struct delivery *delivery)
+{
+    if (!client->ready) {
+        return false;
+    }
+    delivery->ready = client->ready;
+    delivery->context = client->context;
+    delivery->in_flight = &client->in_flight;
+    return true;
+}
+
 /* Take the first of the queue; true if there is somebody to tell. */
 static bool take(struct blanket_root *root, struct delivery *delivery)
 {
-    struct root_port *port = (struct root_port *)root->notice_first;
+    struct root_notice *notice = root->notice_first;
+    bool wanted;
 
-    root->notice_first = port->notice.next;
+    root->notice_first = notice->next;
     if (!root->notice_first) {
         root->notice_last = NULL;
     }
     root->notice_count--;
-    port->notice.queued = 0;
-    if (port->slot.state == ROOT_FREE || port->end->dead || !port->end->sink.event) {
-        return false;
+    notice->queued = 0;
+    if (notice->client) {
+        wanted = client_prepare((struct blanket_root_client *)notice, delivery);
+    } else {
+        wanted = port_prepare((struct root_port *)notice, delivery);
     }
-    delivery->sink = port->end->sink;
-    delivery->number = port->end->event_base + (uint32_t)(port - port->end->ports);
-    delivery->in_flight = &port->end->in_flight;
-    atomic_fetch_add(delivery->in_flight, 1);
-    return true;
+    if (wanted) {
+        atomic_fetch_add(delivery->in_flight, 1);
+    }
+    return wanted;
+}
+
+/* Whoever waits for a listener to be idle raised `waiters` before it looked at in_flight. */
+static void deliver(struct blanket_root *root, const struct delivery *delivery)
+{
+    if (delivery->ready) {
+        delivery->ready(delivery->context);
+    } else {
+        delivery->sink.event(delivery->sink.context, delivery->number);
+    }
+    if (atomic_fetch_sub(delivery->in_flight, 1) == 1 && atomic_load(&root->waiters) != 0) {
+        pthread_mutex_lock(&root->lock);
+        pthread_cond_broadcast(&root->idle);
+        pthread_mutex_unlock(&root->lock);
+    }
 }
 
 void blanket_root_unlock(struct blanket_root *root)
@@ -92,8 +136,7 @@ void blanket_root_unlock(struct blanket_root *root)
         }
         pthread_mutex_unlock(&root->lock);
         for (i = 0; i < count; i++) {
-            deliveries[i].sink.event(deliveries[i].sink.context, deliveries[i].number);
-            atomic_fetch_sub(deliveries[i].in_flight, 1);
+            deliver(root, &deliveries[i]);
         }
         if (budget == 0) {
             return;

@@ -13,6 +13,8 @@
 
 #include <blanket/port/root.h>
 
+#include "store.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -22,6 +24,7 @@
 #define ROOT_PORT_FIRST 1u      /* 0 is "none" */
 #define ROOT_NUMBER_MAX 0x7fffffffu
 #define ROOT_NONE UINT32_MAX
+#define ROOT_PATH_SIZE 96u /* of a device's directory in the store, with its NUL */
 
 /* CLOSING: invisible to the peer, waits for it to let go (or, a connection, for the store). */
 enum root_state {
@@ -58,7 +61,7 @@ struct root_mapping {
 struct root_notice {
     struct root_notice *next;
     uint8_t queued;
-    uint8_t client; /* it's in a blanket_root_connection, not in a root_port */
+    uint8_t client; /* it's in a blanket_root_client, not in a root_port */
 };
 
 struct root_port {
@@ -75,7 +78,37 @@ struct root_window {
     uint32_t count;
 };
 
-struct root_broker; /* an end's view of the store: broker.c */
+/* Quotas of a domain in the store: what of them is carved to ends. */
+struct root_share {
+    uint32_t watches;
+    uint32_t transactions;
+};
+
+/* A view of the store for one end: an engine of its own (see broker.c). */
+struct root_broker {
+    struct blanket_root *root;
+    struct root_end *end;
+    struct root_broker *next; /* in the list of those whose connection has something to read */
+    struct blanket_root_store_connection *raw;
+    struct blanket_store *engine;
+    uint64_t view;
+    void *memory;
+    size_t size;
+    bool queued;
+    bool blocked; /* the store didn't take a message: the engine waits to be told */
+    bool lost;    /* the connection is dead: a new one is due */
+};
+
+/* A raw client of the store. */
+struct blanket_root_client {
+    struct root_notice notice;
+    struct blanket_root *root;
+    struct blanket_root_client *next;
+    struct blanket_root_store_connection *raw;
+    void (*ready)(void *context);
+    void *context;
+    atomic_uint in_flight; /* calls of ready */
+};
 
 struct root_end {
     struct root_end *peer; /* NULL: a store end */
@@ -90,13 +123,14 @@ struct root_end {
     uint32_t mapping_free; /* first of the list, ROOT_NONE */
     uint32_t bucket_bits;
     uint32_t event_base;
+    struct root_share store_share; /* what its view may take of its domain's quotas in the store */
     struct blanket_root_sink sink;
     atomic_uint in_flight; /* calls of the sink; raised under the lock, lowered without */
     struct root_grant *grants;
     struct root_mapping *mappings;
     struct root_port *ports;
-    uint32_t *buckets; /* local mappings by address */
-    struct root_broker *broker;
+    uint32_t *buckets;          /* local mappings by address */
+    struct root_broker *broker; /* NULL: no view of the store */
 };
 
 struct root_device {
@@ -111,6 +145,7 @@ struct root_device {
 struct root_domain {
     uint32_t domid;
     uint32_t end_count;
+    struct root_share carved; /* to its ends; domain 0 has no quotas */
     bool present;
 };
 
@@ -139,6 +174,11 @@ struct blanket_root {
     uint32_t mapping_count;
     uint32_t port_count;
     uint64_t bytes;
+    struct blanket_root_store *store;            /* NULL: none */
+    struct blanket_root_store_connection *admin; /* as domain 0, for the toolstack's part */
+    struct root_share share_limit;               /* of a domain */
+    struct root_broker *brokers;                 /* whose connection has something to read */
+    struct blanket_root_client *clients;
     struct root_notice *notice_first;
     struct root_notice *notice_last;
     uint32_t notice_count;
@@ -160,13 +200,9 @@ static inline bool blanket_root_end_shares(const struct root_end *end, const str
 void *blanket_root_allocate(struct blanket_root *root, size_t count, size_t size);
 void blanket_root_release(struct blanket_root *root, void *memory, size_t count, size_t size);
 
-/*
- * slot.c: the creator's naming of slots. find: NULL unless the item is a `type` within `count` (then
- * the index is set). create: whether the item's generation may come there. retire: the object of that
- * generation is there and has to be taken down; if not, the destroy is done.
- */
+/* slot.c */
 int blanket_root_slot_index(uint64_t item, unsigned type, uint32_t count, uint32_t *index);
-int blanket_root_slot_create(const struct root_slot *slot, uint64_t item);
+uint64_t blanket_root_slot_create(const struct root_slot *slot, uint64_t item);
 void blanket_root_slot_fill(struct root_slot *slot, uint64_t item, unsigned access);
 bool blanket_root_slot_holds(const struct root_slot *slot, uint64_t item);
 bool blanket_root_slot_retire(struct root_slot *slot, uint64_t item);
@@ -182,12 +218,14 @@ bool blanket_root_end_idle(struct blanket_root *root, struct root_end *end);
 int blanket_root_end_listen(struct root_end *end, const struct blanket_root_sink *sink,
                             uint32_t event_base);
 
-/* device.c, domain.c */
+/* device.c */
 void blanket_root_device_destroy_all(struct blanket_root *root);
-int blanket_root_domain_enter(struct blanket_root *root, uint32_t domid);
-void blanket_root_domain_leave(struct blanket_root *root, uint32_t domid);
 
-/* grant.c; each serves one element and returns its result */
+/* domain.c */
+int blanket_root_domain_enter(struct blanket_root *root, struct root_end *end);
+void blanket_root_domain_leave(struct blanket_root *root, const struct root_end *end);
+
+/* grant.c. Those that take items serve one element and return its result. */
 uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *end,
                                    const uint64_t *items);
 uint64_t blanket_root_grant_end_access(struct blanket_root *root, struct root_end *end,
@@ -222,14 +260,38 @@ uint64_t blanket_root_port_status(struct blanket_root *root, struct root_end *en
                                   const uint64_t *items);
 uint64_t blanket_root_port_send(struct blanket_root *root, struct root_end *end,
                                 const uint64_t *items);
+uint64_t blanket_root_port_slot(struct root_end *end, uint64_t item, struct root_port **port);
 void blanket_root_port_fill(struct blanket_root *root, struct root_port *port, uint64_t item,
                             unsigned kind);
 void blanket_root_port_free(struct blanket_root *root, struct root_port *port);
 
-/*
- * notice.c. post: tell the port's sink, or the client, once the lock is released. unlock releases it
- * and tells everybody who was posted before: each public function that may post ends with it.
- */
+/* broker.c */
+int blanket_root_broker_open(struct blanket_root *root, struct root_end *end,
+                             const struct blanket_root_device *quotas,
+                             const struct blanket_store_root_spec *roots, uint32_t flags);
+bool blanket_root_broker_leave(struct blanket_root *root, struct root_end *end);
+void blanket_root_broker_close(struct blanket_root *root, struct root_end *end);
+int blanket_root_broker_call(struct root_broker *broker, struct blanket_call *call);
+void blanket_root_broker_pump(struct blanket_root *root);
+
+/* connection.c: STORE verbs */
+int blanket_root_connection_call(struct blanket_root *root, struct root_end *end,
+                                 struct blanket_call *call);
+void blanket_root_connection_kill(struct blanket_root *root, struct root_end *end);
+
+/* toolstack.c */
+int blanket_root_toolstack_home_make(struct blanket_root *root, uint32_t domid);
+void blanket_root_toolstack_home_remove(struct blanket_root *root, uint32_t domid);
+int blanket_root_toolstack_device_make(struct blanket_root *root, const struct root_device *device);
+void blanket_root_toolstack_device_remove(struct blanket_root *root,
+                                          const struct root_device *device);
+void blanket_root_toolstack_device_path(const struct root_device *device, bool backend,
+                                        char path[ROOT_PATH_SIZE]);
+
+/* client.c */
+void blanket_root_client_end_all(struct blanket_root *root);
+
+/* notice.c */
 void blanket_root_notice_post(struct blanket_root *root, struct root_notice *notice);
 void blanket_root_notice_cancel(struct blanket_root *root, struct root_notice *notice);
 void blanket_root_unlock(struct blanket_root *root);

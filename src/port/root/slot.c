@@ -19,14 +19,15 @@ int blanket_root_slot_index(uint64_t item, unsigned type, uint32_t count, uint32
     return 0;
 }
 
-int blanket_root_slot_create(const struct root_slot *slot, uint64_t item)
+/* 0, or the element's result. With -BLANKET_ESTALE its value is the generation to be exceeded. */
+uint64_t blanket_root_slot_create(const struct root_slot *slot, uint64_t item)
 {
     uint32_t generation = blanket_item_generation(item);
 
     if (slot->state != ROOT_FREE && generation >= slot->generation) {
-        return slot->state == ROOT_CLOSING ? -BLANKET_EBUSY : -BLANKET_EEXIST;
+        return blanket_result(slot->state == ROOT_CLOSING ? -BLANKET_EBUSY : -BLANKET_EEXIST, 0);
     }
-    return generation > slot->newest ? 0 : -BLANKET_ESTALE;
+    return generation > slot->newest ? 0 : blanket_result(-BLANKET_ESTALE, slot->newest);
 }
 
 void blanket_root_slot_fill(struct root_slot *slot, uint64_t item, unsigned access)
