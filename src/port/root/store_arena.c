@@ -53,12 +53,12 @@ static uint32_t block_units(const struct store_block *block)
 
 static struct store_block *block_after(const struct store_block *block)
 {
-    return (struct store_block *)((uintptr_t)block + (size_t)block_units(block) * UNIT);
+    return (struct store_block *)((uint8_t *)block + (size_t)block_units(block) * UNIT);
 }
 
 static struct store_block *block_before(const struct store_block *block)
 {
-    return (struct store_block *)((uintptr_t)block - (size_t)block->previous_units * UNIT);
+    return (struct store_block *)((uint8_t *)block - (size_t)block->previous_units * UNIT);
 }
 
 /* Row: the power of two; column: an eighth of it. Below 8 units, exact sizes share row 0. */
@@ -142,12 +142,12 @@ static struct store_block *block_search(const struct store_arena *arena, uint32_
     return arena->free[row][column];
 }
 
-/* memory: 8 past a multiple of 16, so that what is handed out is aligned to 16. */
+/* The first block starts 8 past a multiple of 16, so that what is handed out is aligned to 16. */
 void blanket_store_arena_init(struct store_arena *arena, void *memory, size_t size)
 {
-    uintptr_t start = ((uintptr_t)memory + HEADER + UNIT - 1) / UNIT * UNIT - HEADER;
-    size_t units = (size - (start - (uintptr_t)memory)) / UNIT;
-    struct store_block *block = (struct store_block *)start;
+    size_t skip = (2 * UNIT - HEADER - (uintptr_t)memory % UNIT) % UNIT;
+    size_t units = (size - skip) / UNIT;
+    struct store_block *block = (struct store_block *)((uint8_t *)memory + skip);
     struct store_block *end;
 
     memset(arena, 0, sizeof(*arena));
@@ -229,7 +229,7 @@ void blanket_store_arena_free(struct store_arena *arena, void *memory)
     if (memory == NULL) {
         return;
     }
-    block = (struct store_block *)((uintptr_t)memory - HEADER);
+    block = (struct store_block *)((uint8_t *)memory - HEADER);
     size = (size_t)block_units(block) * UNIT;
     arena->used -= size;
     block->units &= ~USED;

@@ -252,27 +252,28 @@ static enum store_error transaction_create(struct store_request *request,
                                            struct store_permissions *permissions,
                                            struct store_value *value)
 {
-    enum store_error error = STORE_OK;
-    struct store_found found = {0};
+    const struct store_level *levels = request->store->levels;
 
-    for (uint32_t i = level + 1; i <= path->depth && error == STORE_OK; i++) {
+    for (uint32_t i = level + 1; i <= path->depth; i++) {
+        struct store_shadow *shadow = NULL;
+        enum store_error error = blanket_store_shadow_open(request, levels[i].hash, path->text,
+                                                           levels[i].end, &shadow);
         uint32_t start = name_start(request->store, i);
 
-        error = blanket_store_view_find(request, path, i, &found);
-        if (error == STORE_OK && found.shadow->spare == NULL) {
-            found.shadow->spare = blanket_store_tree_make(request->store, path->text + start,
-                                                          request->store->levels[i].end - start);
-            error = found.shadow->spare != NULL ? STORE_OK : STORE_ENOMEM;
+        if (error != STORE_OK) {
+            return error;
+        }
+        if (shadow->spare == NULL) {
+            shadow->spare = blanket_store_tree_make(request->store, path->text + start,
+                                                    levels[i].end - start);
+        }
+        if (shadow->spare == NULL) {
+            return STORE_ENOMEM;
         }
     }
-    if (error != STORE_OK) {
-        return error;
-    }
     for (uint32_t i = level + 1; i <= path->depth; i++) {
-        uint32_t size;
-        const char *text = blanket_store_path_level(request->store, path, i, &size);
         struct store_shadow *shadow = blanket_store_shadow_find(
-            request->transaction, request->store->levels[i].hash, text, size);
+            request->transaction, levels[i].hash, path->text, levels[i].end);
 
         blanket_store_shadow_create(request, parent, permissions, shadow);
         parent = shadow;
