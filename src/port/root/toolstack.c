@@ -74,7 +74,7 @@ static void request(struct session *session, uint32_t type, const char *first, c
     if (session->status) {
         return;
     }
-    if (sizeof(header) + first_size + second_size > sizeof(message)) {
+    if (sizeof(header) + first_size + second_size >= sizeof(message)) {
         session->status = -BLANKET_EINVAL;
         return;
     }
@@ -82,7 +82,7 @@ static void request(struct session *session, uint32_t type, const char *first, c
     memcpy(message, &header, sizeof(header));
     memcpy(message + sizeof(header), first, first_size);
     if (second) {
-        memcpy(message + sizeof(header) + first_size, second, second_size);
+        memcpy(message + sizeof(header) + first_size, second, second_size + 1); /* NUL isn't sent */
     }
     session->status = blanket_root_store_submit(session->root->admin, message,
                                                 sizeof(header) + header.len);
