@@ -6,6 +6,7 @@
 #include "root_fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -488,12 +489,93 @@ static void test_threads_store(void **state)
     blanket_root_destroy(store.run.root);
 }
 
+/* A client is disconnected while its `ready` runs: that waits until it has returned. */
+struct leaving {
+    struct blanket_root_client *writer;
+    atomic_bool armed;
+    atomic_bool inside;
+    atomic_bool returned; /* the disconnect */
+    atomic_bool early;    /* it did while ready ran */
+};
+
+static void slow_ready(void *context)
+{
+    struct leaving *leaving = (struct leaving *)context;
+    int i;
+
+    if (!atomic_load(&leaving->armed)) {
+        return;
+    }
+    atomic_store(&leaving->inside, true);
+    for (i = 0; i < 20000 && !atomic_load(&leaving->returned); i++) {
+        sched_yield();
+    }
+    if (atomic_load(&leaving->returned)) {
+        atomic_store(&leaving->early, true);
+    }
+}
+
+static int submit(struct blanket_root_client *client, uint32_t type, const void *body,
+                  uint32_t size)
+{
+    uint8_t message[64];
+    const uint32_t header[4] = {type, 1, 0, size};
+
+    memcpy(message, header, sizeof(header));
+    memcpy(message + sizeof(header), body, size);
+    return blanket_root_client_submit(client, message, 16 + size);
+}
+
+static void *write_node(void *context)
+{
+    struct leaving *leaving = (struct leaving *)context;
+
+    return submit(leaving->writer, 11, "/tool/x\0001", 9) == 0 ? NULL : context;
+}
+
+static void test_threads_client_leaves(void **state)
+{
+    static struct leaving leaving;
+    struct blanket_root_limits limits = fixture_limits;
+    struct blanket_root_client *watcher;
+    struct blanket_root *root;
+    uint8_t message[16 + 4096];
+    pthread_t thread;
+    uint32_t used;
+    void *failed;
+
+    (void)state;
+    memset(&leaving, 0, sizeof(leaving));
+    limits.store_size = 1 << 20;
+    assert_int_equal(
+        blanket_root_create(&limits, BLANKET_ROOT_SCOPE_ENDPOINT, &shared_ops, NULL, &root), 0);
+    assert_int_equal(blanket_root_client_connect(root, 0, NULL, NULL, &leaving.writer), 0);
+    assert_int_equal(blanket_root_client_connect(root, 0, slow_ready, &leaving, &watcher), 0);
+    assert_int_equal(submit(watcher, 4, "/tool\0t", 8), 0);
+    do {
+        assert_int_equal(blanket_root_client_receive(watcher, message, sizeof(message), &used), 0);
+    } while (used != 0);
+    atomic_store(&leaving.armed, true);
+    assert_int_equal(pthread_create(&thread, NULL, write_node, &leaving), 0);
+    while (!atomic_load(&leaving.inside)) {
+        sched_yield();
+    }
+    blanket_root_client_disconnect(watcher);
+    atomic_store(&leaving.returned, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_false(atomic_load(&leaving.early));
+    blanket_root_client_disconnect(leaving.writer);
+    blanket_root_destroy(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_endpoint),
         cmocka_unit_test(test_threads_domid),
         cmocka_unit_test(test_threads_store),
+        cmocka_unit_test(test_threads_client_leaves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
