@@ -123,7 +123,7 @@ int blanket_store_call(struct blanket_store *store, struct blanket_call *call)
     status = serve(store, &demand);
     if (status == -BLANKET_ENOSPC) {
         call->detail = demand.value;
-    } else if (status != 0) {
+    } else if (status != 0 && status != -BLANKET_ESTALE) {
         demand.value = 0;
     }
     if (store->ready_count != 0 || !blanket_xenstore_list_empty(&store->starved)) {

@@ -56,6 +56,7 @@ int blanket_xenstore_connection_open(struct blanket_store *store, struct store_v
         return -BLANKET_EINVAL;
     }
     if (generation <= port->generation) {
+        *value = port->generation; /* with ESTALE: what has to be exceeded */
         return port->connection != NULL && generation == port->generation ? -BLANKET_EEXIST
                                                                           : -BLANKET_ESTALE;
     }
