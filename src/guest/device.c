@@ -13,7 +13,7 @@ static int info_check(const struct blanket_wire_endpoint *info)
         end++;
     }
     if (end == BLANKET_NAME_SIZE || (info->rights & ~BLANKET_RIGHTS_ALL) != 0 ||
-        info->state > BLANKET_ENDPOINT_DEAD || (info->events & ~KNOWN_EVENTS) != 0 ||
+        info->state > BLANKET_ENDPOINT_RESETTING || (info->events & ~KNOWN_EVENTS) != 0 ||
         info->zero != 0) {
         return -BLANKET_EIO;
     }

@@ -80,7 +80,7 @@ int blanket_guest_table_created(struct blanket_guest_table *table, uint32_t inde
         slot->state = BLANKET_GUEST_SLOT_CLOSING;
         return 0;
     }
-    if (status == -BLANKET_ESTALE && value > slot->generation) {
+    if (status == -BLANKET_ESTALE && value >= slot->generation) {
         slot->generation = value;
         if (again && value != UINT32_MAX) {
             slot->generation++;

@@ -432,9 +432,12 @@ static void test_stale_generation_catches_up(void **state)
     }
     assert_int_equal(blanket_guest_port_alloc(&f.device, &port, &number), 0);
     assert_int_equal(f.device.ports.slots[port].generation, 42);
+    known = 1; /* just the generation that is tried first */
+    assert_int_equal(blanket_guest_port_alloc(&f.device, &port, &number), 0);
+    assert_int_equal(f.device.ports.slots[port].generation, 2);
     known = UINT32_MAX; /* worn out */
     assert_int_equal(blanket_guest_port_alloc(&f.device, &port, &number), -BLANKET_ESTALE);
-    assert_int_equal(f.fake.calls, 5);
+    assert_int_equal(f.fake.calls, 7);
 }
 
 static int serve_ever_staler(struct fake *fake, struct blanket_wire_header *header, uint64_t *items,

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* The xenbus handshake: what the backend offers, what we choose, and the way back. */
+#include "frontend_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRANSACTION_TRIES 64u
+
+void blk_frontend_fail(struct blk_frontend *frontend, const char *error)
+{
+    if (frontend->error == NULL) {
+        frontend->error = error;
+    }
+    if (frontend->state != BLK_FRONTEND_CLOSED) {
+        frontend->state = BLK_FRONTEND_CLOSING;
+    }
+    blk_frontend_requests_fail(frontend, -BLANKET_ENOTCONN);
+}
+
+/* A number of the backend's; `otherwise` if there is none. 0: the store failed. */
+static int backend_number(struct blk_frontend *frontend, const char *key, uint64_t otherwise,
+                          uint64_t *number)
+{
+    int rc = blanket_guest_store_read_number(&frontend->store, BLANKET_ROOT_BACKEND, 0, key,
+                                             number);
+
+    if (rc == BLANKET_GUEST_STORE_ENOENT) {
+        *number = otherwise;
+        rc = 0;
+    }
+    return rc == 0;
+}
+
+/* ---- pages ---- */
+
+static int pages_alloc(struct blk_frontend *frontend)
+{
+    frontend->shared = calloc(frontend->shared_count, sizeof(*frontend->shared));
+    if (frontend->shared == NULL) {
+        frontend->shared_count = 0;
+        return -BLANKET_ENOMEM;
+    }
+    for (uint32_t i = 0; i < frontend->shared_count; i++) {
+        frontend->shared[i].grant = BLK_GRANT_NONE;
+    }
+    for (uint32_t i = 0; i < frontend->shared_count; i++) {
+        int rc = frontend->config.page_alloc(frontend->config.context, &frontend->shared[i].page);
+
+        if (rc != 0) {
+            frontend->shared[i].page.address = NULL;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* Share all pages. The backend only reads the indirect ones, but maps whatever it keeps mapped with
+ * write access (io/blkif.h, note 8). */
+static int pages_share(struct blk_frontend *frontend)
+{
+    uint32_t next = 0;
+
+    while (next < frontend->shared_count) {
+        uint32_t part = 0;
+        int rc;
+
+        while (part < BLK_INDIRECT_MAX && next + part < frontend->shared_count) {
+            uint32_t i = next + part;
+            bool only_read = i >= frontend->indirect_first && i < frontend->pool_first &&
+                             !frontend->info.persistent;
+
+            frontend->access[part++].page = blanket_item(BLANKET_ITEM_FRAME,
+                                                         only_read ? BLANKET_ACCESS_READ : 3u,
+                                                         frontend->shared[i].page.frame);
+        }
+        rc = blanket_guest_grant_access(&frontend->device, frontend->access, part);
+        for (uint32_t i = 0; i < part; i++) {
+            int32_t status = frontend->access[i].status;
+
+            if (status == 0 || status == -BLANKET_EIO) {
+                frontend->shared[next + i].grant = frontend->access[i].grant;
+            }
+            frontend->stats.grants += status == 0;
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        next += part;
+    }
+    return 0;
+}
+
+static void pages_unshare(struct blk_frontend *frontend)
+{
+    for (uint32_t i = 0; i < frontend->shared_count; i++) {
+        blk_frontend_end_add(frontend, &frontend->shared[i].grant);
+    }
+    blk_frontend_end_flush(frontend);
+}
+
+/* Give back what nobody can touch any more. 1: that was all. */
+static int pages_free(struct blk_frontend *frontend)
+{
+    for (uint32_t i = 0; i < frontend->shared_count; i++) {
+        if (frontend->shared[i].grant != BLK_GRANT_NONE) {
+            return 0;
+        }
+    }
+    for (uint32_t i = 0; i < frontend->shared_count; i++) {
+        if (frontend->shared[i].page.address != NULL) {
+            frontend->config.page_free(frontend->config.context, &frontend->shared[i].page);
+        }
+    }
+    frontend->shared_count = 0;
+    return 1;
+}
+
+/* ---- what we choose ---- */
+
+/* Ring, depth, segments and pool, from what the backend offers and our quota of grants allows. */
+static int shape_choose(struct blk_frontend *frontend, uint64_t order_max, uint64_t indirect_max)
+{
+    struct blk_frontend_info *info = &frontend->info;
+    uint32_t order = frontend->config.ring_order;
+    uint32_t grants = frontend->device.grants.free_count;
+    uint32_t fixed, pool = 0;
+
+    order = order > order_max ? (uint32_t)order_max : order;
+    info->ring_pages = 1u << order;
+    info->depth = blk_ring_entry_count(info->ring_pages);
+    if (frontend->config.depth != 0 && frontend->config.depth < info->depth) {
+        info->depth = frontend->config.depth;
+    }
+    info->segments = frontend->config.segments;
+    if (info->segments > BLK_SEGMENTS_MAX && info->segments > indirect_max) {
+        info->segments = indirect_max > BLK_SEGMENTS_MAX ? (uint32_t)indirect_max
+                                                         : BLK_SEGMENTS_MAX;
+    }
+    frontend->indirect = info->segments > BLK_SEGMENTS_MAX;
+    fixed = info->ring_pages + (frontend->indirect ? info->depth : 0);
+    if (fixed >= grants) {
+        return -BLANKET_ENOSPC;
+    }
+    info->segments = info->segments > grants - fixed ? grants - fixed : info->segments;
+    if (info->persistent) {
+        uint64_t wanted = (uint64_t)info->depth * info->segments;
+
+        pool = wanted > grants - fixed ? grants - fixed : (uint32_t)wanted;
+    }
+    frontend->indirect_first = info->ring_pages;
+    frontend->pool_first = fixed;
+    frontend->shared_count = fixed + pool;
+    frontend->pool_free_count = pool;
+    return 0;
+}
+
+static int arrays_alloc(struct blk_frontend *frontend)
+{
+    size_t places = (size_t)frontend->info.depth * frontend->info.segments;
+    uint32_t pool = frontend->pool_free_count;
+
+    frontend->slots = calloc(frontend->info.depth, sizeof(*frontend->slots));
+    frontend->grants = calloc(places, sizeof(*frontend->grants));
+    frontend->pool_of = calloc(places, sizeof(*frontend->pool_of));
+    frontend->pool_free = calloc(pool + 1, sizeof(*frontend->pool_free));
+    if (frontend->slots == NULL || frontend->grants == NULL || frontend->pool_of == NULL ||
+        frontend->pool_free == NULL) {
+        return -BLANKET_ENOMEM;
+    }
+    for (uint32_t i = 0; i < pool; i++) {
+        /* The first of the pool on top: of all that are free, the ones used last are used next. */
+        frontend->pool_free[i] = frontend->pool_first + pool - 1 - i;
+    }
+    return 0;
+}
+
+static const char *ring_make(struct blk_frontend *frontend)
+{
+    uint64_t order_max, indirect_max, persistent, flush;
+    uint32_t number;
+
+    if (!backend_number(frontend, "max-ring-page-order", 0, &order_max) ||
+        !backend_number(frontend, "feature-max-indirect-segments", 0, &indirect_max) ||
+        !backend_number(frontend, "feature-persistent", 0, &persistent) ||
+        !backend_number(frontend, "feature-flush-cache", 0, &flush)) {
+        return "the backend's features can't be read";
+    }
+    frontend->info.persistent = frontend->config.persistent && persistent != 0;
+    frontend->info.flush = flush != 0;
+    if (shape_choose(frontend, order_max, indirect_max) != 0) {
+        return "the endpoint's quota of grants is too small for a ring";
+    }
+    if (arrays_alloc(frontend) != 0 || pages_alloc(frontend) != 0) {
+        return "there is no memory for the ring";
+    }
+    for (uint32_t i = 0; i < frontend->info.ring_pages; i++) {
+        frontend->ring.pages[i] = frontend->shared[i].page.address;
+    }
+    blk_ring_front_init(&frontend->ring, frontend->info.ring_pages);
+    if (pages_share(frontend) != 0) {
+        return "the ring can't be granted";
+    }
+    if (blanket_guest_port_alloc(&frontend->device, &frontend->port, &number) != 0) {
+        return "there is no event channel for the ring";
+    }
+    frontend->port_bound = true;
+    return NULL;
+}
+
+/* ---- what we publish ---- */
+
+/* The order is written for one page too: keys of an earlier connection may still be there. */
+static int ring_write(struct blk_frontend *frontend, uint16_t transaction)
+{
+    struct blanket_guest_store *store = &frontend->store;
+    uint32_t pages = frontend->info.ring_pages, order = 0;
+    int rc = 0;
+
+    while (1u << order < pages) {
+        order++;
+    }
+    for (uint32_t i = 0; i < pages && rc == 0; i++) {
+        char key[24] = "ring-ref";
+
+        if (pages > 1) {
+            snprintf(key, sizeof(key), "ring-ref%u", (unsigned)i);
+        }
+        rc = blanket_guest_store_write_grant(store, BLANKET_ROOT_FRONTEND, transaction, key,
+                                             frontend->shared[i].grant);
+    }
+    if (rc == 0) {
+        rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
+                                              "ring-page-order", order);
+    }
+    if (rc == 0) {
+        rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
+                                              "num-ring-pages", pages);
+    }
+    return rc;
+}
+
+static int parameters_write(struct blk_frontend *frontend, uint16_t transaction)
+{
+    struct blanket_guest_store *store = &frontend->store;
+    const char *abi = XEN_IO_PROTO_ABI_NATIVE;
+    int rc = ring_write(frontend, transaction);
+
+    if (rc == 0) {
+        rc = blanket_guest_store_write_port(store, BLANKET_ROOT_FRONTEND, transaction,
+                                            "event-channel", frontend->port);
+    }
+    if (rc == 0) {
+        rc = blanket_guest_store_write(store, BLANKET_ROOT_FRONTEND, transaction, "protocol", abi,
+                                       (uint32_t)strlen(abi));
+    }
+    if (rc == 0) {
+        rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
+                                              "feature-persistent", frontend->info.persistent);
+    }
+    if (rc == 0) {
+        rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
+                                              "feature-large-sector-size", 1);
+    }
+    if (rc == 0) {
+        rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction, "state",
+                                              XenbusStateInitialised);
+    }
+    return rc;
+}
+
+/* All in one transaction, so that the backend never sees half of it. */
+static int publish(struct blk_frontend *frontend)
+{
+    int rc = BLANKET_GUEST_STORE_EAGAIN;
+
+    for (uint32_t i = 0; i < TRANSACTION_TRIES && rc == BLANKET_GUEST_STORE_EAGAIN; i++) {
+        uint16_t transaction;
+
+        rc = blanket_guest_store_begin(&frontend->store, &transaction);
+        if (rc != 0) {
+            break;
+        }
+        rc = parameters_write(frontend, transaction);
+        if (rc == 0) {
+            rc = blanket_guest_store_commit(&frontend->store, transaction);
+        } else {
+            (void)blanket_guest_store_abort(&frontend->store, transaction);
+        }
+    }
+    return rc;
+}
+
+static int state_write(struct blk_frontend *frontend, enum xenbus_state state)
+{
+    return blanket_guest_store_write_number(&frontend->store, BLANKET_ROOT_FRONTEND, 0, "state",
+                                            state);
+}
+
+/* ---- what the disk is ---- */
+
+static const char *disk_read(struct blk_frontend *frontend)
+{
+    struct blk_frontend_info *info = &frontend->info;
+    uint64_t sectors, size, flags;
+
+    if (!backend_number(frontend, "sectors", 0, &sectors) ||
+        !backend_number(frontend, "sector-size", 512, &size) ||
+        !backend_number(frontend, "info", 0, &flags)) {
+        return "the backend's disk can't be read";
+    }
+    if (size < 512 || size > BLK_PAGE_SIZE || (size & (size - 1)) != 0) {
+        return "the backend's sector size is none";
+    }
+    if (sectors == 0 || sectors > UINT64_MAX / size) {
+        return "the backend's disk has an impossible size";
+    }
+    info->sectors = sectors;
+    info->sector_size = (uint32_t)size;
+    info->read_only = (flags & VDISK_READONLY) != 0;
+    return NULL;
+}
+
+/* ---- the steps ---- */
+
+static void start(struct blk_frontend *frontend)
+{
+    const char *error = ring_make(frontend);
+
+    if (error == NULL && publish(frontend) != 0) {
+        error = "the ring can't be published";
+    }
+    if (error != NULL) {
+        blk_frontend_fail(frontend, error);
+        return;
+    }
+    frontend->published = true;
+}
+
+static void connect(struct blk_frontend *frontend)
+{
+    const char *error = disk_read(frontend);
+
+    if (error == NULL && state_write(frontend, XenbusStateConnected) != 0) {
+        error = "our state can't be written";
+    }
+    if (error != NULL) {
+        blk_frontend_fail(frontend, error);
+        return;
+    }
+    frontend->state = BLK_FRONTEND_CONNECTED;
+}
+
+int blk_frontend_teardown(struct blk_frontend *frontend)
+{
+    (void)blk_frontend_ends(frontend);
+    pages_unshare(frontend);
+    if (frontend->port_bound) {
+        frontend->port_bound = blanket_guest_port_close(&frontend->device, frontend->port) != 0;
+    }
+    return frontend->ending == 0 && pages_free(frontend) && !frontend->port_bound;
+}
+
+static int closing_step(struct blk_frontend *frontend)
+{
+    if (frontend->queue != NULL && frontend->published) {
+        return 0;
+    }
+    if (frontend->error == NULL && frontend->flying + frontend->ending != 0) {
+        return 0;
+    }
+    if (!frontend->closing_told) {
+        (void)state_write(frontend, XenbusStateClosing);
+        frontend->closing_told = true;
+    }
+    /* A backend that never had our ring has nothing to let go of. */
+    if (frontend->published && frontend->backend_state >= XenbusStateInitialised &&
+        frontend->backend_state < XenbusStateClosing) {
+        return 0;
+    }
+    /* Stock backends unmap when we say Closed, ours when we say Closing. */
+    if (!frontend->closed_told) {
+        (void)state_write(frontend, XenbusStateClosed);
+        frontend->closed_told = true;
+    }
+    if (!blk_frontend_teardown(frontend)) {
+        return 0;
+    }
+    if (frontend->store_connected) {
+        frontend->store_connected = blanket_guest_store_disconnect(&frontend->store) != 0;
+    }
+    if (!frontend->store_connected) {
+        frontend->state = BLK_FRONTEND_CLOSED;
+    }
+    return !frontend->store_connected;
+}
+
+/* The backend's state; what isn't there or isn't a number is Unknown. */
+static void backend_state_read(struct blk_frontend *frontend)
+{
+    uint64_t state = 0;
+
+    if (!frontend->store_connected) {
+        return;
+    }
+    if (!backend_number(frontend, "state", XenbusStateUnknown, &state)) {
+        state = XenbusStateUnknown;
+    }
+    frontend->backend_state = state <= XenbusStateReconfigured ? (uint32_t)state
+                                                               : (uint32_t)XenbusStateUnknown;
+}
+
+int blk_frontend_step(struct blk_frontend *frontend)
+{
+    if (frontend->backend_changed) {
+        frontend->backend_changed = false;
+        backend_state_read(frontend);
+    }
+    if (frontend->state == BLK_FRONTEND_STARTING) {
+        switch (frontend->backend_state) {
+        case XenbusStateInitWait:
+        case XenbusStateInitialised:
+        case XenbusStateConnected:
+            if (!frontend->published) {
+                start(frontend);
+            }
+            if (frontend->published && frontend->backend_state == XenbusStateConnected) {
+                connect(frontend);
+            }
+            return 1;
+        case XenbusStateClosing:
+            blk_frontend_fail(frontend, "the backend closed instead of connecting");
+            break;
+        default:
+            if (frontend->published) {
+                blk_frontend_fail(frontend, "the backend went away instead of connecting");
+            }
+            break;
+        }
+    } else if (frontend->state == BLK_FRONTEND_CONNECTED &&
+               frontend->backend_state != XenbusStateConnected) {
+        blk_frontend_fail(frontend, "the backend closed the device");
+    }
+    return frontend->state == BLK_FRONTEND_CLOSING ? closing_step(frontend) : 0;
+}
