@@ -33,7 +33,7 @@ void blanket_root_store_limits_default(struct blanket_root_store_limits *limits)
 static void *table_make(struct blanket_root_store *store)
 {
     size_t size = sizeof(void *) << store->bucket_bits;
-    void *table = blanket_store_arena_allocate(&store->arena, size);
+    void *table = blanket_root_store_arena_allocate(&store->arena, size);
 
     if (table != NULL) {
         memset(table, 0, size);
@@ -63,20 +63,20 @@ static struct store_node *first_node(struct blanket_root_store *store, struct st
                                      const char *name, struct store_permissions *permissions)
 {
     uint32_t size = (uint32_t)strlen(name);
-    struct store_node *node = blanket_store_tree_make(store, name, size);
+    struct store_node *node = blanket_root_store_tree_make(store, name, size);
 
     if (node == NULL) {
         return NULL;
     }
-    node->content.permissions = blanket_store_permission_share(permissions);
+    node->content.permissions = blanket_root_store_permission_share(permissions);
     if (parent != NULL) {
-        node->hash = blanket_store_path_hash(parent->hash, name, size);
-        blanket_store_tree_link(store, parent, node);
+        node->hash = blanket_root_store_path_hash(parent->hash, name, size);
+        blanket_root_store_tree_link(store, parent, node);
     } else {
         node->hash = store->limits.hash_seed;
-        blanket_store_tree_account(store, node, true);
+        blanket_root_store_tree_account(store, node, true);
     }
-    blanket_store_tree_touch(store, node);
+    blanket_root_store_tree_touch(store, node);
     return node;
 }
 
@@ -103,8 +103,8 @@ static bool store_fill(struct blanket_root_store *store)
     if (!tables_make(store)) {
         return false;
     }
-    store->domain_zero = blanket_store_domain_take(store, 0, true);
-    permissions = blanket_store_permission_make(store, 1);
+    store->domain_zero = blanket_root_store_domain_take(store, 0, true);
+    permissions = blanket_root_store_permission_make(store, 1);
     if (store->domain_zero == NULL || permissions == NULL) {
         return false;
     }
@@ -112,7 +112,7 @@ static bool store_fill(struct blanket_root_store *store)
     store->domain_zero->references++;
     permissions->entries[0].domain = store->domain_zero;
     made = first_nodes(store, permissions);
-    blanket_store_permission_drop(store, permissions);
+    blanket_root_store_permission_drop(store, permissions);
     return made;
 }
 
@@ -131,7 +131,7 @@ int blanket_root_store_create(const struct blanket_root_store_limits *limits,
     }
     memset(made, 0, sizeof(*made));
     made->limits = *limits;
-    blanket_store_arena_init(&made->arena, made + 1, limits->memory_size - sizeof(*made));
+    blanket_root_store_arena_init(&made->arena, made + 1, limits->memory_size - sizeof(*made));
     if (!store_fill(made)) {
         free(made);
         return -BLANKET_ENOMEM;
@@ -145,7 +145,7 @@ void blanket_root_store_destroy(struct blanket_root_store *store)
     if (store == NULL) {
         return;
     }
-    blanket_store_arena_fini(&store->arena, (uint8_t *)store + store->limits.memory_size);
+    blanket_root_store_arena_fini(&store->arena, (uint8_t *)store + store->limits.memory_size);
     free(store);
 }
 
@@ -153,9 +153,9 @@ static void connection_free(struct blanket_root_store_connection *connection)
 {
     struct blanket_root_store *store = connection->store;
 
-    blanket_store_output_fini(connection);
-    blanket_store_domain_release(store, connection->domain);
-    blanket_store_arena_free(&store->arena, connection);
+    blanket_root_store_output_fini(connection);
+    blanket_root_store_domain_release(store, connection->domain);
+    blanket_root_store_arena_free(&store->arena, connection);
 }
 
 int blanket_root_store_connect(struct blanket_root_store *store, uint16_t domid,
@@ -167,18 +167,18 @@ int blanket_root_store_connect(struct blanket_root_store *store, uint16_t domid,
     if (domid >= STORE_DOMID_LIMIT) {
         return -BLANKET_EINVAL;
     }
-    made = blanket_store_arena_allocate(&store->arena, sizeof(*made));
+    made = blanket_root_store_arena_allocate(&store->arena, sizeof(*made));
     if (made == NULL) {
         return -BLANKET_ENOMEM;
     }
     memset(made, 0, sizeof(*made));
     made->store = store;
-    made->domain = blanket_store_domain_take(store, domid, true);
+    made->domain = blanket_root_store_domain_take(store, domid, true);
     if (made->domain == NULL) {
-        blanket_store_arena_free(&store->arena, made);
+        blanket_root_store_arena_free(&store->arena, made);
         return -BLANKET_ENOMEM;
     }
-    if (!blanket_store_output_init(made)) {
+    if (!blanket_root_store_output_init(made)) {
         connection_free(made);
         return -BLANKET_ENOMEM;
     }
@@ -200,8 +200,8 @@ void blanket_root_store_disconnect(struct blanket_root_store_connection *connect
         return;
     }
     connection->ready = NULL;
-    blanket_store_transaction_end_all(connection);
-    blanket_store_watch_remove_all(connection);
+    blanket_root_store_transaction_end_all(connection);
+    blanket_root_store_watch_remove_all(connection);
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
     } else {
@@ -217,7 +217,7 @@ void blanket_root_store_totals_read(const struct blanket_root_store *store,
                                     struct blanket_root_store_totals *totals)
 {
     totals->memory_size = store->limits.memory_size;
-    totals->memory_used = store->limits.memory_size - blanket_store_arena_room(&store->arena);
+    totals->memory_used = store->limits.memory_size - blanket_root_store_arena_room(&store->arena);
     totals->node_count = store->node_count;
     totals->generation = store->generation;
 }

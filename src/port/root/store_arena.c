@@ -143,7 +143,7 @@ static struct store_block *block_search(const struct store_arena *arena, uint32_
 }
 
 /* The first block starts 8 past a multiple of 16, so that what is handed out is aligned to 16. */
-void blanket_store_arena_init(struct store_arena *arena, void *memory, size_t size)
+void blanket_root_store_arena_init(struct store_arena *arena, void *memory, size_t size)
 {
     size_t skip = (2 * UNIT - HEADER - (uintptr_t)memory % UNIT) % UNIT;
     size_t units = (size - skip) / UNIT;
@@ -166,13 +166,13 @@ void blanket_store_arena_init(struct store_arena *arena, void *memory, size_t si
 }
 
 /* Before the memory goes back to its host, whose it is to poison. */
-void blanket_store_arena_fini(struct store_arena *arena, const void *end)
+void blanket_root_store_arena_fini(struct store_arena *arena, const void *end)
 {
     memory_open(arena->first, (size_t)((uintptr_t)end - (uintptr_t)arena->first));
 }
 
 /* Bytes not in use, in however many pieces. */
-size_t blanket_store_arena_room(const struct store_arena *arena)
+size_t blanket_root_store_arena_room(const struct store_arena *arena)
 {
     return arena->size - arena->used;
 }
@@ -195,7 +195,7 @@ static void block_split(struct store_arena *arena, struct store_block *block, ui
     block_insert(arena, tail);
 }
 
-void *blanket_store_arena_allocate(struct store_arena *arena, size_t size)
+void *blanket_root_store_arena_allocate(struct store_arena *arena, size_t size)
 {
     struct store_block *block;
     uint32_t units;
@@ -220,7 +220,7 @@ void *blanket_store_arena_allocate(struct store_arena *arena, size_t size)
     return (uint8_t *)block + HEADER;
 }
 
-void blanket_store_arena_free(struct store_arena *arena, void *memory)
+void blanket_root_store_arena_free(struct store_arena *arena, void *memory)
 {
     struct store_block *block;
     struct store_block *other;
@@ -252,7 +252,7 @@ void blanket_store_arena_free(struct store_arena *arena, void *memory)
     memory_close(block + 1, (size_t)block->units * UNIT - sizeof(*block));
 }
 
-bool blanket_store_arena_check(const struct store_arena *arena)
+bool blanket_root_store_arena_check(const struct store_arena *arena)
 {
     const struct store_block *block = arena->first;
     uint32_t previous = 0;

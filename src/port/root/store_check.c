@@ -18,7 +18,8 @@ static void node_check(const struct blanket_root_store *store, const struct stor
 
     for (; child != NULL; child = child->next) {
         tally->good = tally->good && child->parent == node && child->previous == previous &&
-                      blanket_store_tree_child(store, node, child->name, child->name_size) == child;
+                      blanket_root_store_tree_child(store, node, child->name, child->name_size) ==
+                          child;
         children_size += child->name_size + 1u;
         previous = child;
     }
@@ -43,7 +44,7 @@ static void recount_node(const struct store_node *node, const struct store_domai
 {
     if (node->content.permissions->entries[0].domain == domain) {
         recount->nodes++;
-        recount->memory += blanket_store_content_charge(&node->content, node->name_size);
+        recount->memory += blanket_root_store_content_charge(&node->content, node->name_size);
     }
 }
 
@@ -78,7 +79,7 @@ static bool domain_check(const struct blanket_root_store *store, const struct st
     const struct store_node *node = store->root;
     struct recount recount = {0};
 
-    for (; node != NULL; node = blanket_store_tree_next(store->root, node)) {
+    for (; node != NULL; node = blanket_root_store_tree_next(store->root, node)) {
         recount_node(node, domain, &recount);
     }
     for (uint32_t i = 0; i < STORE_SPECIAL_COUNT; i++) {
@@ -123,14 +124,14 @@ bool blanket_root_store_check(const struct blanket_root_store *store)
     const struct store_node *node = store->root;
     struct tally tally = {0, true};
 
-    for (; node != NULL; node = blanket_store_tree_next(store->root, node)) {
+    for (; node != NULL; node = blanket_root_store_tree_next(store->root, node)) {
         node_check(store, node, &tally);
     }
     for (uint32_t i = 0; i < STORE_SPECIAL_COUNT; i++) {
         node_check(store, store->special[i], &tally);
     }
     if (!tally.good || tally.nodes != store->node_count ||
-        !blanket_store_arena_check(&store->arena)) {
+        !blanket_root_store_arena_check(&store->arena)) {
         return false;
     }
     for (uint32_t i = 0; i < 1u << store->bucket_bits; i++) {

@@ -12,8 +12,8 @@ static struct store_domain **domain_bucket(const struct blanket_root_store *stor
     return &store->domain_buckets[domid & ((1u << store->bucket_bits) - 1)];
 }
 
-struct store_domain *blanket_store_domain_find(const struct blanket_root_store *store,
-                                               uint16_t domid)
+struct store_domain *blanket_root_store_domain_find(const struct blanket_root_store *store,
+                                                    uint16_t domid)
 {
     struct store_domain *domain = *domain_bucket(store, domid);
 
@@ -24,10 +24,10 @@ struct store_domain *blanket_store_domain_find(const struct blanket_root_store *
 }
 
 /* A domain that no number finds: what a saved right of a domain long gone refers to. */
-struct store_domain *blanket_store_domain_take_dead(struct blanket_root_store *store,
-                                                    uint16_t domid)
+struct store_domain *blanket_root_store_domain_take_dead(struct blanket_root_store *store,
+                                                         uint16_t domid)
 {
-    struct store_domain *domain = blanket_store_arena_allocate(&store->arena, sizeof(*domain));
+    struct store_domain *domain = blanket_root_store_arena_allocate(&store->arena, sizeof(*domain));
 
     if (domain != NULL) {
         memset(domain, 0, sizeof(*domain));
@@ -38,15 +38,15 @@ struct store_domain *blanket_store_domain_take_dead(struct blanket_root_store *s
 }
 
 /* A counted reference. NULL without room, or if the domain doesn't exist and mustn't be made. */
-struct store_domain *blanket_store_domain_take(struct blanket_root_store *store, uint16_t domid,
-                                               bool make)
+struct store_domain *blanket_root_store_domain_take(struct blanket_root_store *store,
+                                                    uint16_t domid, bool make)
 {
-    struct store_domain *domain = blanket_store_domain_find(store, domid);
+    struct store_domain *domain = blanket_root_store_domain_find(store, domid);
 
     if (domain != NULL) {
         domain->references++;
     } else if (make) {
-        domain = blanket_store_domain_take_dead(store, domid);
+        domain = blanket_root_store_domain_take_dead(store, domid);
         if (domain != NULL) {
             domain->alive = true;
             domain->bucket_next = *domain_bucket(store, domid);
@@ -69,7 +69,8 @@ static void domain_hide(struct blanket_root_store *store, struct store_domain *d
 }
 
 /* Frees at most a chain of targets, each freed before the next is looked at: no recursion. */
-void blanket_store_domain_release(struct blanket_root_store *store, struct store_domain *domain)
+void blanket_root_store_domain_release(struct blanket_root_store *store,
+                                       struct store_domain *domain)
 {
     while (domain != NULL) {
         struct store_domain *target = domain->target;
@@ -81,24 +82,24 @@ void blanket_store_domain_release(struct blanket_root_store *store, struct store
         if (domain->alive) {
             domain_hide(store, domain);
         }
-        blanket_store_arena_free(&store->arena, domain);
+        blanket_root_store_arena_free(&store->arena, domain);
         domain = target;
     }
 }
 
-bool blanket_store_domain_privileged(const struct store_domain *domain)
+bool blanket_root_store_domain_privileged(const struct store_domain *domain)
 {
     return domain->domid == 0;
 }
 
 /* Whether the request may charge this much more to a domain. */
-bool blanket_store_domain_affords(const struct store_request *request,
-                                  const struct store_domain *domain, size_t size)
+bool blanket_root_store_domain_affords(const struct store_request *request,
+                                       const struct store_domain *domain, size_t size)
 {
     size_t limit = request->store->limits.domain_memory_size;
 
-    if (blanket_store_domain_privileged(request->connection->domain) ||
-        blanket_store_domain_privileged(domain)) {
+    if (blanket_root_store_domain_privileged(request->connection->domain) ||
+        blanket_root_store_domain_privileged(domain)) {
         return true;
     }
     return domain->memory_size <= limit && size <= limit - domain->memory_size;
@@ -116,8 +117,8 @@ static void connections_reset(struct blanket_root_store *store, const struct sto
 
     for (; connection != NULL; connection = connection->next) {
         if (connection->domain == domain) {
-            blanket_store_watch_remove_all(connection);
-            blanket_store_transaction_end_all(connection);
+            blanket_root_store_watch_remove_all(connection);
+            blanket_root_store_transaction_end_all(connection);
         }
     }
 }
@@ -129,18 +130,18 @@ int blanket_root_store_domain_add(struct blanket_root_store *store, uint16_t dom
     if (!domid_real(domid)) {
         return -BLANKET_EINVAL;
     }
-    domain = blanket_store_domain_find(store, domid);
+    domain = blanket_root_store_domain_find(store, domid);
     if (domain != NULL && domain->introduced) {
         domain->shut_down = false;
         connections_reset(store, domain);
         return 0;
     }
-    domain = blanket_store_domain_take(store, domid, true);
+    domain = blanket_root_store_domain_take(store, domid, true);
     if (domain == NULL) {
         return -BLANKET_ENOMEM;
     }
     domain->introduced = true;
-    blanket_store_watch_fire_special(store, 0);
+    blanket_root_store_watch_fire_special(store, 0);
     return 0;
 }
 
@@ -158,7 +159,7 @@ static void owners_reset(struct blanket_root_store *store, struct store_domain *
     }
     nodes[count++] = store->root;
     for (uint32_t i = 0; i < count; i++) {
-        blanket_store_tree_account(store, nodes[i], false);
+        blanket_root_store_tree_account(store, nodes[i], false);
     }
     for (uint32_t i = 0; i < count; i++) {
         struct store_permission *owner = &nodes[i]->content.permissions->entries[0];
@@ -166,29 +167,29 @@ static void owners_reset(struct blanket_root_store *store, struct store_domain *
         if (owner->domain == domain) {
             owner->domain = store->domain_zero;
             store->domain_zero->references++;
-            blanket_store_domain_release(store, domain);
-            blanket_store_tree_touch(store, nodes[i]);
+            blanket_root_store_domain_release(store, domain);
+            blanket_root_store_tree_touch(store, nodes[i]);
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        blanket_store_tree_account(store, nodes[i], true);
+        blanket_root_store_tree_account(store, nodes[i], true);
     }
 }
 
 /* The caller holds a reference to the domain. */
 static void nodes_remove(struct blanket_root_store *store, struct store_domain *domain)
 {
-    struct store_node *node = blanket_store_tree_next(store->root, store->root);
+    struct store_node *node = blanket_root_store_tree_next(store->root, store->root);
 
     while (node != NULL) {
         struct store_node *next;
 
         if (node->content.permissions->entries[0].domain != domain) {
-            node = blanket_store_tree_next(store->root, node);
+            node = blanket_root_store_tree_next(store->root, node);
             continue;
         }
-        next = blanket_store_tree_after(store->root, node);
-        blanket_store_tree_remove(store, node);
+        next = blanket_root_store_tree_after(store->root, node);
+        blanket_root_store_tree_remove(store, node);
         node = next;
     }
     owners_reset(store, domain);
@@ -201,7 +202,7 @@ int blanket_root_store_domain_remove(struct blanket_root_store *store, uint16_t 
     if (!domid_real(domid)) {
         return -BLANKET_EINVAL;
     }
-    domain = blanket_store_domain_find(store, domid);
+    domain = blanket_root_store_domain_find(store, domid);
     if (domain == NULL) {
         return -BLANKET_ENOENT;
     }
@@ -211,23 +212,23 @@ int blanket_root_store_domain_remove(struct blanket_root_store *store, uint16_t 
     nodes_remove(store, domain);
     if (domain->introduced) {
         domain->introduced = false;
-        blanket_store_domain_release(store, domain);
+        blanket_root_store_domain_release(store, domain);
     }
-    blanket_store_domain_release(store, domain);
-    blanket_store_watch_fire_special(store, 1);
+    blanket_root_store_domain_release(store, domain);
+    blanket_root_store_watch_fire_special(store, 1);
     return 0;
 }
 
 int blanket_root_store_domain_shutdown(struct blanket_root_store *store, uint16_t domid)
 {
-    struct store_domain *domain = blanket_store_domain_find(store, domid);
+    struct store_domain *domain = blanket_root_store_domain_find(store, domid);
 
     if (domain == NULL || !domain->introduced || !domid_real(domid)) {
         return -BLANKET_ENOENT;
     }
     if (!domain->shut_down) {
         domain->shut_down = true;
-        blanket_store_watch_fire_special(store, 1);
+        blanket_root_store_watch_fire_special(store, 1);
     }
     return 0;
 }
@@ -235,7 +236,7 @@ int blanket_root_store_domain_shutdown(struct blanket_root_store *store, uint16_
 int blanket_root_store_domain_usage(const struct blanket_root_store *store, uint16_t domid,
                                     struct blanket_root_store_usage *usage)
 {
-    const struct store_domain *domain = blanket_store_domain_find(store, domid);
+    const struct store_domain *domain = blanket_root_store_domain_find(store, domid);
 
     if (domain == NULL) {
         return -BLANKET_ENOENT;

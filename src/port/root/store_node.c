@@ -26,8 +26,8 @@ static enum store_error node_open(struct store_request *request, const char *tex
     if (text == NULL) {
         return STORE_EINVAL;
     }
-    error = blanket_store_path_parse(request, text, special, path);
-    return error != STORE_OK ? error : blanket_store_view_open(request, path, access, found);
+    error = blanket_root_store_path_parse(request, text, special, path);
+    return error != STORE_OK ? error : blanket_root_store_view_open(request, path, access, found);
 }
 
 static void listing_start(const struct store_request *request, const struct store_found *found,
@@ -42,8 +42,8 @@ static void listing_start(const struct store_request *request, const struct stor
     if (shadow != NULL) {
         listing->added = shadow->added_first;
         node = shadow->base_generation != 0 && !shadow->detached
-                   ? blanket_store_tree_find(request->store, shadow->hash, shadow->path,
-                                             shadow->path_size)
+                   ? blanket_root_store_tree_find(request->store, shadow->hash, shadow->path,
+                                                  shadow->path_size)
                    : NULL;
     }
     listing->node = node != NULL ? node->first : NULL;
@@ -60,10 +60,10 @@ static const char *listing_next(struct listing *listing, uint32_t *size)
 
         listing->node = node->next;
         if (listing->shadow != NULL) {
-            uint32_t path_size = blanket_store_shadow_join(listing->shadow, node, text);
+            uint32_t path_size = blanket_root_store_shadow_join(listing->shadow, node, text);
 
-            if (blanket_store_shadow_hides(listing->request->transaction, node->hash, text,
-                                           path_size)) {
+            if (blanket_root_store_shadow_hides(listing->request->transaction, node->hash, text,
+                                                path_size)) {
                 continue;
             }
         }
@@ -98,7 +98,7 @@ static uint32_t listing_print(struct listing *listing, char *text, uint32_t maxi
     return used;
 }
 
-enum store_error blanket_store_request_directory(struct store_request *request)
+enum store_error blanket_root_store_request_directory(struct store_request *request)
 {
     char names[XENSTORE_PAYLOAD_MAX];
     struct store_path path;
@@ -107,7 +107,7 @@ enum store_error blanket_store_request_directory(struct store_request *request)
     uint8_t *payload;
     uint32_t size;
     bool ended;
-    enum store_error error = node_open(request, blanket_store_request_only(request), false,
+    enum store_error error = node_open(request, blanket_root_store_request_only(request), false,
                                        STORE_ACCESS_READ, &path, &found);
 
     if (error != STORE_OK) {
@@ -118,7 +118,7 @@ enum store_error blanket_store_request_directory(struct store_request *request)
     if (!ended) {
         return STORE_E2BIG;
     }
-    payload = blanket_store_output_reserve(request, size);
+    payload = blanket_root_store_output_reserve(request, size);
     if (payload == NULL) {
         return STORE_ENOMEM;
     }
@@ -203,7 +203,7 @@ static enum store_error part_reply(struct store_request *request, const struct s
     if (ended) {
         text[size + used] = '\0';
     }
-    payload = blanket_store_output_reserve(request, size + used + ended);
+    payload = blanket_root_store_output_reserve(request, size + used + ended);
     if (payload == NULL) {
         return STORE_ENOMEM;
     }
@@ -217,7 +217,7 @@ static enum store_error part_reply(struct store_request *request, const struct s
     return STORE_OK;
 }
 
-enum store_error blanket_store_request_directory_part(struct store_request *request)
+enum store_error blanket_root_store_request_directory_part(struct store_request *request)
 {
     const char *strings[2] = {NULL, NULL};
     struct store_path path;
@@ -225,33 +225,33 @@ enum store_error blanket_store_request_directory_part(struct store_request *requ
     uint32_t offset;
     enum store_error error;
 
-    if (blanket_store_request_strings(request, strings, 2) != 2) {
+    if (blanket_root_store_request_strings(request, strings, 2) != 2) {
         return STORE_EINVAL;
     }
     error = node_open(request, strings[0], false, STORE_ACCESS_READ, &path, &found);
     if (error != STORE_OK) {
         return error;
     }
-    if (!blanket_store_permission_number(strings[1], 0x7ffffff, &offset)) {
+    if (!blanket_root_store_permission_number(strings[1], 0x7ffffff, &offset)) {
         return STORE_EINVAL;
     }
     return part_reply(request, &found, offset);
 }
 
-enum store_error blanket_store_request_read(struct store_request *request)
+enum store_error blanket_root_store_request_read(struct store_request *request)
 {
     struct store_path path;
     struct store_found found = {0};
     uint8_t *payload;
     uint32_t size;
-    enum store_error error = node_open(request, blanket_store_request_only(request), false,
+    enum store_error error = node_open(request, blanket_root_store_request_only(request), false,
                                        STORE_ACCESS_READ, &path, &found);
 
     if (error != STORE_OK) {
         return error;
     }
-    size = blanket_store_value_size(found.content->value);
-    payload = blanket_store_output_reserve(request, size);
+    size = blanket_root_store_value_size(found.content->value);
+    payload = blanket_root_store_output_reserve(request, size);
     if (payload == NULL) {
         return STORE_ENOMEM;
     }
@@ -261,7 +261,7 @@ enum store_error blanket_store_request_read(struct store_request *request)
     return STORE_OK;
 }
 
-enum store_error blanket_store_request_write(struct store_request *request)
+enum store_error blanket_root_store_request_write(struct store_request *request)
 {
     const char *name[1] = {NULL};
     struct store_path path;
@@ -269,45 +269,46 @@ enum store_error blanket_store_request_write(struct store_request *request)
     uint32_t offset;
     enum store_error error;
 
-    if (blanket_store_request_strings(request, name, 1) < 1) {
+    if (blanket_root_store_request_strings(request, name, 1) < 1) {
         return STORE_EINVAL;
     }
     offset = (uint32_t)strlen(name[0]) + 1;
     error = node_open(request, name[0], false, STORE_ACCESS_WRITE, &path, &found);
     if (error == STORE_OK) {
-        return blanket_store_view_write(request, &path, &found, request->body + offset,
-                                        request->size - offset);
+        return blanket_root_store_view_write(request, &path, &found, request->body + offset,
+                                             request->size - offset);
     }
     if (error != STORE_ENOENT) {
         return error;
     }
-    return blanket_store_view_create(request, &path, request->body + offset,
-                                     request->size - offset);
+    return blanket_root_store_view_create(request, &path, request->body + offset,
+                                          request->size - offset);
 }
 
-enum store_error blanket_store_request_mkdir(struct store_request *request)
+enum store_error blanket_root_store_request_mkdir(struct store_request *request)
 {
     struct store_path path;
     struct store_found found = {0};
-    enum store_error error = node_open(request, blanket_store_request_only(request), false,
+    enum store_error error = node_open(request, blanket_root_store_request_only(request), false,
                                        STORE_ACCESS_WRITE, &path, &found);
 
-    return error != STORE_ENOENT ? error : blanket_store_view_create(request, &path, NULL, 0);
+    return error != STORE_ENOENT ? error : blanket_root_store_view_create(request, &path, NULL, 0);
 }
 
-enum store_error blanket_store_request_rm(struct store_request *request)
+enum store_error blanket_root_store_request_rm(struct store_request *request)
 {
     struct store_path path;
     struct store_found found = {0};
-    enum store_error error = node_open(request, blanket_store_request_only(request), false,
+    enum store_error error = node_open(request, blanket_root_store_request_only(request), false,
                                        STORE_ACCESS_WRITE, &path, &found);
 
     if (error == STORE_OK) {
-        return path.depth == 0 ? STORE_EINVAL : blanket_store_view_remove(request, &path, &found);
+        return path.depth == 0 ? STORE_EINVAL
+                               : blanket_root_store_view_remove(request, &path, &found);
     }
     if (error == STORE_ENOENT) {
         /* Not there is as good as removed, if its parent is (and may be read). */
-        error = blanket_store_view_find(request, &path, path.depth - 1, &found);
+        error = blanket_root_store_view_find(request, &path, path.depth - 1, &found);
         if (error == STORE_OK && found.content == NULL) {
             error = STORE_ENOENT;
         }
@@ -315,31 +316,31 @@ enum store_error blanket_store_request_rm(struct store_request *request)
     return error;
 }
 
-enum store_error blanket_store_request_get_permissions(struct store_request *request)
+enum store_error blanket_root_store_request_get_permissions(struct store_request *request)
 {
     struct store_path path;
     struct store_found found = {0};
     uint8_t *payload;
     uint32_t size;
-    enum store_error error = node_open(request, blanket_store_request_only(request), true,
+    enum store_error error = node_open(request, blanket_root_store_request_only(request), true,
                                        STORE_ACCESS_READ, &path, &found);
 
     if (error != STORE_OK) {
         return error;
     }
-    size = blanket_store_permission_print(found.content->permissions, NULL);
+    size = blanket_root_store_permission_print(found.content->permissions, NULL);
     if (size > XENSTORE_PAYLOAD_MAX) {
         return STORE_E2BIG;
     }
-    payload = blanket_store_output_reserve(request, size);
+    payload = blanket_root_store_output_reserve(request, size);
     if (payload == NULL) {
         return STORE_ENOMEM;
     }
-    blanket_store_permission_print(found.content->permissions, (char *)payload);
+    blanket_root_store_permission_print(found.content->permissions, (char *)payload);
     return STORE_OK;
 }
 
-enum store_error blanket_store_request_set_permissions(struct store_request *request)
+enum store_error blanket_root_store_request_set_permissions(struct store_request *request)
 {
     const struct store_domain *domain = request->connection->domain;
     const char *name[1] = {NULL};
@@ -349,27 +350,27 @@ enum store_error blanket_store_request_set_permissions(struct store_request *req
     uint32_t offset;
     enum store_error error;
 
-    if (blanket_store_request_strings(request, name, 1) < 2) {
+    if (blanket_root_store_request_strings(request, name, 1) < 2) {
         return STORE_EINVAL;
     }
     offset = (uint32_t)strlen(name[0]) + 1;
-    error = blanket_store_permission_parse(request, request->body + offset, request->size - offset,
-                                           &list);
+    error = blanket_root_store_permission_parse(request, request->body + offset,
+                                                request->size - offset, &list);
     if (error != STORE_OK) {
         return error;
     }
     error = node_open(request, name[0], true, STORE_ACCESS_WRITE | STORE_ACCESS_OWNER, &path,
                       &found);
     /* Giving a node away would be spending another's quota (XSA-352). */
-    if (error == STORE_OK && !blanket_store_domain_privileged(domain) &&
+    if (error == STORE_OK && !blanket_root_store_domain_privileged(domain) &&
         list->entries[0].domain != found.content->permissions->entries[0].domain) {
         error = STORE_EPERM;
     }
     if (error == STORE_OK) {
-        error = blanket_store_view_permit(request, &path, &found, list);
+        error = blanket_root_store_view_permit(request, &path, &found, list);
     }
     if (error != STORE_OK) {
-        blanket_store_permission_drop(request->store, list);
+        blanket_root_store_permission_drop(request->store, list);
     }
     return error;
 }

@@ -15,8 +15,8 @@ _Static_assert(offsetof(struct store_message, payload) ==
 
 static struct store_message *message_make(struct blanket_root_store *store, uint32_t capacity)
 {
-    struct store_message *message = blanket_store_arena_allocate(&store->arena,
-                                                                 sizeof(*message) + capacity);
+    struct store_message *message = blanket_root_store_arena_allocate(&store->arena,
+                                                                      sizeof(*message) + capacity);
 
     if (message != NULL) {
         memset(message, 0, sizeof(*message));
@@ -35,11 +35,11 @@ static void message_free(struct blanket_root_store_connection *connection,
         message->next = connection->pool;
         connection->pool = message;
     } else {
-        blanket_store_arena_free(&connection->store->arena, message);
+        blanket_root_store_arena_free(&connection->store->arena, message);
     }
 }
 
-bool blanket_store_output_init(struct blanket_root_store_connection *connection)
+bool blanket_root_store_output_init(struct blanket_root_store_connection *connection)
 {
     struct blanket_root_store *store = connection->store;
 
@@ -56,8 +56,8 @@ bool blanket_store_output_init(struct blanket_root_store_connection *connection)
     return true;
 }
 
-void blanket_store_output_push(struct blanket_root_store_connection *connection,
-                               struct store_message *message)
+void blanket_root_store_output_push(struct blanket_root_store_connection *connection,
+                                    struct store_message *message)
 {
     bool was_empty = connection->first == NULL;
 
@@ -96,7 +96,7 @@ static void message_unqueue(struct blanket_root_store_connection *connection,
 static void event_unhash(struct blanket_root_store *store, struct store_message *message)
 {
     struct store_message **link =
-        &store->event_buckets[blanket_store_path_bucket(store, message->key)];
+        &store->event_buckets[blanket_root_store_path_bucket(store, message->key)];
 
     while (*link != NULL && *link != message) {
         link = &(*link)->bucket_next;
@@ -121,8 +121,8 @@ static void event_orphan(struct store_message *message)
 }
 
 /* Takes a message out of the queue and frees it; an own event whose watch lives stays with it. */
-void blanket_store_output_drop(struct blanket_root_store_connection *connection,
-                               struct store_message *message)
+void blanket_root_store_output_drop(struct blanket_root_store_connection *connection,
+                                    struct store_message *message)
 {
     message_unqueue(connection, message);
     if (!message->event) {
@@ -142,21 +142,21 @@ void blanket_store_output_drop(struct blanket_root_store_connection *connection,
     message_free(connection, message);
 }
 
-void blanket_store_output_fini(struct blanket_root_store_connection *connection)
+void blanket_root_store_output_fini(struct blanket_root_store_connection *connection)
 {
     while (connection->first != NULL) {
-        blanket_store_output_drop(connection, connection->first);
+        blanket_root_store_output_drop(connection, connection->first);
     }
     while (connection->pool != NULL) {
         struct store_message *message = connection->pool;
 
         connection->pool = message->next;
-        blanket_store_arena_free(&connection->store->arena, message);
+        blanket_root_store_arena_free(&connection->store->arena, message);
     }
 }
 
 /* Room for a reply's payload, at most 4096 bytes; NULL if neither memory nor quota have it. */
-uint8_t *blanket_store_output_reserve(struct store_request *request, uint32_t size)
+uint8_t *blanket_root_store_output_reserve(struct store_request *request, uint32_t size)
 {
     struct blanket_root_store_connection *connection = request->connection;
     struct store_message *message = request->reply;
@@ -164,7 +164,7 @@ uint8_t *blanket_store_output_reserve(struct store_request *request, uint32_t si
     if (size > message->capacity) {
         size_t charge = sizeof(*message) + size;
 
-        if (!blanket_store_domain_affords(request, connection->domain, charge)) {
+        if (!blanket_root_store_domain_affords(request, connection->domain, charge)) {
             return NULL;
         }
         message = message_make(request->store, size);
@@ -181,8 +181,8 @@ uint8_t *blanket_store_output_reserve(struct store_request *request, uint32_t si
 }
 
 /* Queues the request's reply, whose payload is in place. header: the request's, to echo from. */
-void blanket_store_output_reply(struct store_request *request, uint32_t type,
-                                const struct xsd_sockmsg *header)
+void blanket_root_store_output_reply(struct store_request *request, uint32_t type,
+                                     const struct xsd_sockmsg *header)
 {
     struct store_message *message = request->reply;
 
@@ -192,7 +192,7 @@ void blanket_store_output_reply(struct store_request *request, uint32_t type,
     message->header.len = message->size;
     message->size += (uint32_t)sizeof(message->header);
     request->connection->reply_count++;
-    blanket_store_output_push(request->connection, message);
+    blanket_root_store_output_push(request->connection, message);
 }
 
 static void event_fill(struct store_message *message, const struct store_watch *watch,
@@ -214,12 +214,12 @@ static void event_fill(struct store_message *message, const struct store_watch *
 }
 
 /* The event on the watch's own path: never needs memory once the watch exists. */
-void blanket_store_watch_fire_own(struct store_watch *watch)
+void blanket_root_store_watch_fire_own(struct store_watch *watch)
 {
     if (watch->own->queued) {
         watch->own->again = watch->own->pinned;
     } else {
-        blanket_store_output_push(watch->connection, watch->own);
+        blanket_root_store_output_push(watch->connection, watch->own);
     }
 }
 
@@ -232,11 +232,11 @@ static void events_collapse(struct store_watch *watch)
         struct store_message *next = message->watch_next;
 
         if (!message->pinned) {
-            blanket_store_output_drop(watch->connection, message);
+            blanket_root_store_output_drop(watch->connection, message);
         }
         message = next;
     }
-    blanket_store_watch_fire_own(watch);
+    blanket_root_store_watch_fire_own(watch);
     watch->collapsed = true;
 }
 
@@ -244,7 +244,7 @@ static bool event_pending(const struct blanket_root_store *store, const struct s
                           uint64_t key, const char *path, uint32_t size)
 {
     const struct store_message *message =
-        store->event_buckets[blanket_store_path_bucket(store, key)];
+        store->event_buckets[blanket_root_store_path_bucket(store, key)];
 
     for (; message != NULL; message = message->bucket_next) {
         if (message->key == key && message->watch == watch &&
@@ -269,7 +269,7 @@ static struct store_message *event_make(struct store_watch *watch, uint32_t size
     if (length > XENSTORE_PAYLOAD_MAX || connection->event_count >= limits->watch_event_count) {
         return NULL;
     }
-    if (!blanket_store_domain_privileged(domain) &&
+    if (!blanket_root_store_domain_privileged(domain) &&
         domain->memory_size + charge > limits->domain_memory_size) {
         return NULL;
     }
@@ -282,7 +282,7 @@ static struct store_message *event_make(struct store_watch *watch, uint32_t size
 }
 
 /* Queues a watch's event on a path as the watcher sees it. */
-void blanket_store_output_event(struct store_watch *watch, const char *path, uint32_t size)
+void blanket_root_store_output_event(struct store_watch *watch, const char *path, uint32_t size)
 {
     struct blanket_root_store *store = watch->connection->store;
     struct store_message *message;
@@ -293,10 +293,10 @@ void blanket_store_output_event(struct store_watch *watch, const char *path, uin
         return;
     }
     if (size == watch->path_size - watch->prefix_size) {
-        blanket_store_watch_fire_own(watch);
+        blanket_root_store_watch_fire_own(watch);
         return;
     }
-    key = blanket_store_path_hash((uintptr_t)watch, path, size);
+    key = blanket_root_store_path_hash((uintptr_t)watch, path, size);
     if (event_pending(store, watch, key, path, size)) {
         return;
     }
@@ -313,15 +313,15 @@ void blanket_store_output_event(struct store_watch *watch, const char *path, uin
     }
     watch->first = message;
     message->key = key;
-    bucket = &store->event_buckets[blanket_store_path_bucket(store, key)];
+    bucket = &store->event_buckets[blanket_root_store_path_bucket(store, key)];
     message->bucket_next = *bucket;
     *bucket = message;
     watch->connection->event_count++;
-    blanket_store_output_push(watch->connection, message);
+    blanket_root_store_output_push(watch->connection, message);
 }
 
 /* Makes the watch's own event; false without room. */
-bool blanket_store_output_own(struct store_watch *watch)
+bool blanket_root_store_output_own(struct store_watch *watch)
 {
     uint32_t size = watch->path_size - watch->prefix_size;
 
@@ -336,7 +336,7 @@ bool blanket_store_output_own(struct store_watch *watch)
 }
 
 /* Drops a watch's events; one that was peeked stays until it's consumed. */
-void blanket_store_output_forget(struct store_watch *watch)
+void blanket_root_store_output_forget(struct store_watch *watch)
 {
     struct blanket_root_store_connection *connection = watch->connection;
 
@@ -347,7 +347,7 @@ void blanket_store_output_forget(struct store_watch *watch)
             event_unhash(connection->store, message);
             event_orphan(message);
         } else {
-            blanket_store_output_drop(connection, message);
+            blanket_root_store_output_drop(connection, message);
         }
     }
     watch->own->watch = NULL;
@@ -355,7 +355,7 @@ void blanket_store_output_forget(struct store_watch *watch)
     if (!watch->own->queued) {
         message_free(connection, watch->own);
     } else if (!watch->own->pinned) {
-        blanket_store_output_drop(connection, watch->own);
+        blanket_root_store_output_drop(connection, watch->own);
     }
 }
 
@@ -387,10 +387,10 @@ void blanket_root_store_consume(struct blanket_root_store_connection *connection
     if (message->own && message->again) {
         message->again = false;
         message_unqueue(connection, message);
-        blanket_store_output_push(connection, message);
+        blanket_root_store_output_push(connection, message);
         return;
     }
-    blanket_store_output_drop(connection, message);
+    blanket_root_store_output_drop(connection, message);
 }
 
 int blanket_root_store_receive(struct blanket_root_store_connection *connection, void *buffer,

@@ -15,7 +15,7 @@ static uint64_t mix(uint64_t value)
 }
 
 /* The hash of a path from its parent's and its own name: eight bytes a step. */
-uint64_t blanket_store_path_hash(uint64_t parent, const char *name, size_t size)
+uint64_t blanket_root_store_path_hash(uint64_t parent, const char *name, size_t size)
 {
     uint64_t hash = parent + size;
     uint64_t word;
@@ -31,7 +31,7 @@ uint64_t blanket_store_path_hash(uint64_t parent, const char *name, size_t size)
     return mix(hash ^ word);
 }
 
-uint32_t blanket_store_path_bucket(const struct blanket_root_store *store, uint64_t hash)
+uint32_t blanket_root_store_path_bucket(const struct blanket_root_store *store, uint64_t hash)
 {
     return (uint32_t)(hash >> (64u - store->bucket_bits));
 }
@@ -44,7 +44,7 @@ static bool character_valid(unsigned char character)
 }
 
 /* A component: not empty, no slash. */
-bool blanket_store_path_name_valid(const char *name, size_t size)
+bool blanket_root_store_path_name_valid(const char *name, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         if (name[i] == '/' || !character_valid((unsigned char)name[i])) {
@@ -55,8 +55,8 @@ bool blanket_store_path_name_valid(const char *name, size_t size)
 }
 
 /* Fills the store's levels for a canonical path that fits. */
-void blanket_store_path_load(struct blanket_root_store *store, const char *text, uint32_t size,
-                             struct store_path *path)
+void blanket_root_store_path_load(struct blanket_root_store *store, const char *text, uint32_t size,
+                                  struct store_path *path)
 {
     uint32_t start = 1;
     uint32_t depth = 0;
@@ -67,15 +67,15 @@ void blanket_store_path_load(struct blanket_root_store *store, const char *text,
     store->levels[0].hash = store->limits.hash_seed;
     store->levels[0].end = 1;
     if (text[0] == '@') {
-        store->levels[1].hash = blanket_store_path_hash(~store->limits.hash_seed, text, size);
+        store->levels[1].hash = blanket_root_store_path_hash(~store->limits.hash_seed, text, size);
         store->levels[1].end = size;
         path->depth = 1;
         return;
     }
     for (uint32_t i = 1; i <= size && size > 1; i++) {
         if (i == size || text[i] == '/') {
-            uint64_t hash = blanket_store_path_hash(store->levels[depth].hash, text + start,
-                                                    i - start);
+            uint64_t hash = blanket_root_store_path_hash(store->levels[depth].hash, text + start,
+                                                         i - start);
 
             depth++;
             store->levels[depth].hash = hash;
@@ -120,8 +120,8 @@ static bool shape_valid(const char *text, uint32_t size)
 }
 
 /* text is NUL-terminated. special: whether a path that starts with @ may be named here. */
-enum store_error blanket_store_path_parse(struct store_request *request, const char *text,
-                                          bool special, struct store_path *path)
+enum store_error blanket_root_store_path_parse(struct store_request *request, const char *text,
+                                               bool special, struct store_path *path)
 {
     struct blanket_root_store *store = request->store;
     const struct store_domain *domain = request->connection->domain;
@@ -151,18 +151,19 @@ enum store_error blanket_store_path_parse(struct store_request *request, const c
         return STORE_EINVAL;
     }
     local = local_prefix_size(store->path, size);
-    if (!blanket_store_domain_privileged(domain) &&
+    if (!blanket_root_store_domain_privileged(domain) &&
         size - local > store->limits.path_relative_size) {
         return STORE_EINVAL;
     }
-    blanket_store_path_load(store, store->path, size, path);
+    blanket_root_store_path_load(store, store->path, size, path);
     path->prefix_size = prefix;
     return STORE_OK;
 }
 
 /* The text of one of a path's levels. */
-const char *blanket_store_path_level(const struct blanket_root_store *store,
-                                     const struct store_path *path, uint32_t level, uint32_t *size)
+const char *blanket_root_store_path_level(const struct blanket_root_store *store,
+                                          const struct store_path *path, uint32_t level,
+                                          uint32_t *size)
 {
     *size = store->levels[level].end;
     return level == 0 ? "/" : path->text;

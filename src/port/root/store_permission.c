@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 /* Entries without domains yet: the caller fills all `count`, each with a counted reference. */
-struct store_permissions *blanket_store_permission_make(struct blanket_root_store *store,
-                                                        uint32_t count)
+struct store_permissions *blanket_root_store_permission_make(struct blanket_root_store *store,
+                                                             uint32_t count)
 {
-    struct store_permissions *list = blanket_store_arena_allocate(
+    struct store_permissions *list = blanket_root_store_arena_allocate(
         &store->arena, sizeof(*list) + count * sizeof(list->entries[0]));
 
     if (list != NULL) {
@@ -21,7 +21,7 @@ struct store_permissions *blanket_store_permission_make(struct blanket_root_stor
     return list;
 }
 
-struct store_permissions *blanket_store_permission_share(struct store_permissions *list)
+struct store_permissions *blanket_root_store_permission_share(struct store_permissions *list)
 {
     if (list != NULL) {
         list->references++;
@@ -29,7 +29,8 @@ struct store_permissions *blanket_store_permission_share(struct store_permission
     return list;
 }
 
-void blanket_store_permission_drop(struct blanket_root_store *store, struct store_permissions *list)
+void blanket_root_store_permission_drop(struct blanket_root_store *store,
+                                        struct store_permissions *list)
 {
     if (list == NULL) {
         return;
@@ -39,22 +40,22 @@ void blanket_store_permission_drop(struct blanket_root_store *store, struct stor
         return;
     }
     for (uint32_t i = 0; i < list->count; i++) {
-        blanket_store_domain_release(store, list->entries[i].domain);
+        blanket_root_store_domain_release(store, list->entries[i].domain);
     }
-    blanket_store_arena_free(&store->arena, list);
+    blanket_root_store_arena_free(&store->arena, list);
 }
 
 /* What a new node gets: the parent's list; an unprivileged creator owns what it makes. */
-struct store_permissions *blanket_store_permission_inherit(struct store_request *request,
-                                                           struct store_permissions *parent)
+struct store_permissions *blanket_root_store_permission_inherit(struct store_request *request,
+                                                                struct store_permissions *parent)
 {
     struct store_domain *domain = request->connection->domain;
     struct store_permissions *list;
 
-    if (blanket_store_domain_privileged(domain) || parent->entries[0].domain == domain) {
-        return blanket_store_permission_share(parent);
+    if (blanket_root_store_domain_privileged(domain) || parent->entries[0].domain == domain) {
+        return blanket_root_store_permission_share(parent);
     }
-    list = blanket_store_permission_make(request->store, parent->count);
+    list = blanket_root_store_permission_make(request->store, parent->count);
     if (list == NULL) {
         return NULL;
     }
@@ -68,8 +69,8 @@ struct store_permissions *blanket_store_permission_inherit(struct store_request 
     return list;
 }
 
-uint32_t blanket_store_permission_access(const struct blanket_root_store_connection *connection,
-                                         const struct store_permissions *list)
+uint32_t blanket_root_store_permission_access(
+    const struct blanket_root_store_connection *connection, const struct store_permissions *list)
 {
     const struct store_domain *domain = connection->domain;
     const struct store_domain *target = domain->target;
@@ -77,7 +78,7 @@ uint32_t blanket_store_permission_access(const struct blanket_root_store_connect
     if (target != NULL && !target->alive) {
         target = NULL;
     }
-    if (blanket_store_domain_privileged(domain) || list->entries[0].domain == domain ||
+    if (blanket_root_store_domain_privileged(domain) || list->entries[0].domain == domain ||
         (target != NULL && list->entries[0].domain == target)) {
         return STORE_ACCESS_READ | STORE_ACCESS_WRITE | STORE_ACCESS_OWNER;
     }
@@ -91,7 +92,7 @@ uint32_t blanket_store_permission_access(const struct blanket_root_store_connect
 }
 
 /* A decimal number and nothing else, up to a maximum below 2^31. */
-bool blanket_store_permission_number(const char *text, uint32_t maximum, uint32_t *number)
+bool blanket_root_store_permission_number(const char *text, uint32_t maximum, uint32_t *number)
 {
     uint32_t value = 0;
 
@@ -138,27 +139,28 @@ static bool access_parse(char letter, uint32_t *access)
 static enum store_error entry_parse(struct store_request *request, const char *text,
                                     struct store_permission *entry)
 {
-    bool make = blanket_store_domain_privileged(request->connection->domain);
+    bool make = blanket_root_store_domain_privileged(request->connection->domain);
     uint32_t domid;
     uint32_t access;
 
     if (!access_parse(text[0], &access) ||
-        !blanket_store_permission_number(text + 1, 0xffff, &domid)) {
+        !blanket_root_store_permission_number(text + 1, 0xffff, &domid)) {
         return STORE_EINVAL;
     }
     entry->access = access;
     if (domid < STORE_DOMID_LIMIT) {
-        entry->domain = blanket_store_domain_take(request->store, (uint16_t)domid, make);
+        entry->domain = blanket_root_store_domain_take(request->store, (uint16_t)domid, make);
     }
     if (entry->domain == NULL && (domid >= STORE_DOMID_LIMIT || !make)) {
-        entry->domain = blanket_store_domain_take_dead(request->store, (uint16_t)domid);
+        entry->domain = blanket_root_store_domain_take_dead(request->store, (uint16_t)domid);
     }
     return entry->domain != NULL ? STORE_OK : STORE_ENOMEM;
 }
 
 /* text: NUL-terminated entries; the caller owns the list that comes out. */
-enum store_error blanket_store_permission_parse(struct store_request *request, const char *text,
-                                                uint32_t size, struct store_permissions **list)
+enum store_error blanket_root_store_permission_parse(struct store_request *request,
+                                                     const char *text, uint32_t size,
+                                                     struct store_permissions **list)
 {
     struct blanket_root_store *store = request->store;
     struct store_permissions *made;
@@ -171,11 +173,11 @@ enum store_error blanket_store_permission_parse(struct store_request *request, c
     if (count == 0) {
         return STORE_EINVAL;
     }
-    if (!blanket_store_domain_privileged(request->connection->domain) &&
+    if (!blanket_root_store_domain_privileged(request->connection->domain) &&
         count > store->limits.node_permission_count) {
         return STORE_ENOSPC;
     }
-    made = blanket_store_permission_make(store, count);
+    made = blanket_root_store_permission_make(store, count);
     if (made == NULL) {
         return STORE_ENOMEM;
     }
@@ -187,7 +189,7 @@ enum store_error blanket_store_permission_parse(struct store_request *request, c
         error = STORE_ENOENT;
     }
     if (error != STORE_OK) {
-        blanket_store_permission_drop(store, made);
+        blanket_root_store_permission_drop(store, made);
         return error;
     }
     *list = made;
@@ -195,7 +197,7 @@ enum store_error blanket_store_permission_parse(struct store_request *request, c
 }
 
 /* Writes the entries, each with its NUL, if text isn't NULL; returns their size. */
-uint32_t blanket_store_permission_print(const struct store_permissions *list, char *text)
+uint32_t blanket_root_store_permission_print(const struct store_permissions *list, char *text)
 {
     static const char letters[] = {'n', 'r', 'w', 'b'};
     char entry[16];

@@ -281,169 +281,174 @@ struct store_change {
 };
 
 /* arena: NULL when there's no room; free accepts NULL. */
-void blanket_store_arena_init(struct store_arena *arena, void *memory, size_t size);
-void blanket_store_arena_fini(struct store_arena *arena, const void *end);
-size_t blanket_store_arena_room(const struct store_arena *arena);
-void *blanket_store_arena_allocate(struct store_arena *arena, size_t size);
-void blanket_store_arena_free(struct store_arena *arena, void *memory);
-bool blanket_store_arena_check(const struct store_arena *arena);
+void blanket_root_store_arena_init(struct store_arena *arena, void *memory, size_t size);
+void blanket_root_store_arena_fini(struct store_arena *arena, const void *end);
+size_t blanket_root_store_arena_room(const struct store_arena *arena);
+void *blanket_root_store_arena_allocate(struct store_arena *arena, size_t size);
+void blanket_root_store_arena_free(struct store_arena *arena, void *memory);
+bool blanket_root_store_arena_check(const struct store_arena *arena);
 
 /* path */
-uint64_t blanket_store_path_hash(uint64_t parent, const char *name, size_t size);
-uint32_t blanket_store_path_bucket(const struct blanket_root_store *store, uint64_t hash);
-bool blanket_store_path_name_valid(const char *name, size_t size);
-enum store_error blanket_store_path_parse(struct store_request *request, const char *text,
-                                          bool special, struct store_path *path);
-void blanket_store_path_load(struct blanket_root_store *store, const char *text, uint32_t size,
-                             struct store_path *path);
-const char *blanket_store_path_level(const struct blanket_root_store *store,
-                                     const struct store_path *path, uint32_t level, uint32_t *size);
+uint64_t blanket_root_store_path_hash(uint64_t parent, const char *name, size_t size);
+uint32_t blanket_root_store_path_bucket(const struct blanket_root_store *store, uint64_t hash);
+bool blanket_root_store_path_name_valid(const char *name, size_t size);
+enum store_error blanket_root_store_path_parse(struct store_request *request, const char *text,
+                                               bool special, struct store_path *path);
+void blanket_root_store_path_load(struct blanket_root_store *store, const char *text, uint32_t size,
+                                  struct store_path *path);
+const char *blanket_root_store_path_level(const struct blanket_root_store *store,
+                                          const struct store_path *path, uint32_t level,
+                                          uint32_t *size);
 
 /* domain */
-struct store_domain *blanket_store_domain_find(const struct blanket_root_store *store,
-                                               uint16_t domid);
-struct store_domain *blanket_store_domain_take(struct blanket_root_store *store, uint16_t domid,
-                                               bool make);
-struct store_domain *blanket_store_domain_take_dead(struct blanket_root_store *store,
+struct store_domain *blanket_root_store_domain_find(const struct blanket_root_store *store,
                                                     uint16_t domid);
-void blanket_store_domain_release(struct blanket_root_store *store, struct store_domain *domain);
-bool blanket_store_domain_privileged(const struct store_domain *domain);
-bool blanket_store_domain_affords(const struct store_request *request,
-                                  const struct store_domain *domain, size_t size);
+struct store_domain *blanket_root_store_domain_take(struct blanket_root_store *store,
+                                                    uint16_t domid, bool make);
+struct store_domain *blanket_root_store_domain_take_dead(struct blanket_root_store *store,
+                                                         uint16_t domid);
+void blanket_root_store_domain_release(struct blanket_root_store *store,
+                                       struct store_domain *domain);
+bool blanket_root_store_domain_privileged(const struct store_domain *domain);
+bool blanket_root_store_domain_affords(const struct store_request *request,
+                                       const struct store_domain *domain, size_t size);
 
 /* permission */
-struct store_permissions *blanket_store_permission_make(struct blanket_root_store *store,
-                                                        uint32_t count);
-struct store_permissions *blanket_store_permission_share(struct store_permissions *list);
-void blanket_store_permission_drop(struct blanket_root_store *store,
-                                   struct store_permissions *list);
-struct store_permissions *blanket_store_permission_inherit(struct store_request *request,
-                                                           struct store_permissions *parent);
-uint32_t blanket_store_permission_access(const struct blanket_root_store_connection *connection,
-                                         const struct store_permissions *list);
-enum store_error blanket_store_permission_parse(struct store_request *request, const char *text,
-                                                uint32_t size, struct store_permissions **list);
-uint32_t blanket_store_permission_print(const struct store_permissions *list, char *text);
-bool blanket_store_permission_number(const char *text, uint32_t maximum, uint32_t *number);
+struct store_permissions *blanket_root_store_permission_make(struct blanket_root_store *store,
+                                                             uint32_t count);
+struct store_permissions *blanket_root_store_permission_share(struct store_permissions *list);
+void blanket_root_store_permission_drop(struct blanket_root_store *store,
+                                        struct store_permissions *list);
+struct store_permissions *blanket_root_store_permission_inherit(struct store_request *request,
+                                                                struct store_permissions *parent);
+uint32_t blanket_root_store_permission_access(
+    const struct blanket_root_store_connection *connection, const struct store_permissions *list);
+enum store_error blanket_root_store_permission_parse(struct store_request *request,
+                                                     const char *text, uint32_t size,
+                                                     struct store_permissions **list);
+uint32_t blanket_root_store_permission_print(const struct store_permissions *list, char *text);
+bool blanket_root_store_permission_number(const char *text, uint32_t maximum, uint32_t *number);
 
 /* tree */
-struct store_value *blanket_store_value_make(struct blanket_root_store *store, const void *bytes,
-                                             uint32_t size);
-struct store_value *blanket_store_value_share(struct store_value *value);
-void blanket_store_value_drop(struct blanket_root_store *store, struct store_value *value);
-uint32_t blanket_store_value_size(const struct store_value *value);
-uint32_t blanket_store_content_size(const struct store_content *content);
-size_t blanket_store_content_charge(const struct store_content *content, size_t name_size);
-struct store_node *blanket_store_tree_find(const struct blanket_root_store *store, uint64_t hash,
-                                           const char *text, uint32_t size);
-struct store_node *blanket_store_tree_child(const struct blanket_root_store *store,
-                                            const struct store_node *parent, const char *name,
-                                            uint16_t size);
-struct store_node *blanket_store_tree_make(struct blanket_root_store *store, const char *name,
-                                           uint32_t size);
-void blanket_store_tree_discard(struct blanket_root_store *store, struct store_node *node);
-void blanket_store_tree_link(struct blanket_root_store *store, struct store_node *parent,
-                             struct store_node *node);
-void blanket_store_tree_append(struct store_node *parent, struct store_node *node);
-void blanket_store_tree_detach(struct store_node *node);
-void blanket_store_tree_unlink(struct blanket_root_store *store, struct store_node *node);
-void blanket_store_tree_account(struct blanket_root_store *store, const struct store_node *node,
-                                bool add);
-void blanket_store_tree_touch(struct blanket_root_store *store, struct store_node *node);
-void blanket_store_tree_remove(struct blanket_root_store *store, struct store_node *node);
-void blanket_store_tree_drop(struct blanket_root_store *store, struct store_node *root);
-struct store_node *blanket_store_tree_next(const struct store_node *top,
-                                           const struct store_node *node);
-struct store_node *blanket_store_tree_after(const struct store_node *top,
-                                            const struct store_node *node);
-const struct store_permissions *blanket_store_tree_parent_permissions(
+struct store_value *blanket_root_store_value_make(struct blanket_root_store *store,
+                                                  const void *bytes, uint32_t size);
+struct store_value *blanket_root_store_value_share(struct store_value *value);
+void blanket_root_store_value_drop(struct blanket_root_store *store, struct store_value *value);
+uint32_t blanket_root_store_value_size(const struct store_value *value);
+uint32_t blanket_root_store_content_size(const struct store_content *content);
+size_t blanket_root_store_content_charge(const struct store_content *content, size_t name_size);
+struct store_node *blanket_root_store_tree_find(const struct blanket_root_store *store,
+                                                uint64_t hash, const char *text, uint32_t size);
+struct store_node *blanket_root_store_tree_child(const struct blanket_root_store *store,
+                                                 const struct store_node *parent, const char *name,
+                                                 uint16_t size);
+struct store_node *blanket_root_store_tree_make(struct blanket_root_store *store, const char *name,
+                                                uint32_t size);
+void blanket_root_store_tree_discard(struct blanket_root_store *store, struct store_node *node);
+void blanket_root_store_tree_link(struct blanket_root_store *store, struct store_node *parent,
+                                  struct store_node *node);
+void blanket_root_store_tree_append(struct store_node *parent, struct store_node *node);
+void blanket_root_store_tree_detach(struct store_node *node);
+void blanket_root_store_tree_unlink(struct blanket_root_store *store, struct store_node *node);
+void blanket_root_store_tree_account(struct blanket_root_store *store,
+                                     const struct store_node *node, bool add);
+void blanket_root_store_tree_touch(struct blanket_root_store *store, struct store_node *node);
+void blanket_root_store_tree_remove(struct blanket_root_store *store, struct store_node *node);
+void blanket_root_store_tree_drop(struct blanket_root_store *store, struct store_node *root);
+struct store_node *blanket_root_store_tree_next(const struct store_node *top,
+                                                const struct store_node *node);
+struct store_node *blanket_root_store_tree_after(const struct store_node *top,
+                                                 const struct store_node *node);
+const struct store_permissions *blanket_root_store_tree_parent_permissions(
     const struct blanket_root_store *store, const struct store_node *node);
 
 /* view: the tree, or a transaction's idea of it */
-enum store_error blanket_store_view_find(struct store_request *request,
-                                         const struct store_path *path, uint32_t level,
-                                         struct store_found *found);
-enum store_error blanket_store_view_open(struct store_request *request,
-                                         const struct store_path *path, uint32_t access,
-                                         struct store_found *found);
-enum store_error blanket_store_view_write(struct store_request *request,
-                                          const struct store_path *path,
-                                          const struct store_found *found, const void *bytes,
-                                          uint32_t size);
-enum store_error blanket_store_view_create(struct store_request *request,
-                                           const struct store_path *path, const void *bytes,
-                                           uint32_t size);
-enum store_error blanket_store_view_remove(struct store_request *request,
-                                           const struct store_path *path,
-                                           const struct store_found *found);
-enum store_error blanket_store_view_permit(struct store_request *request,
-                                           const struct store_path *path,
-                                           const struct store_found *found,
-                                           struct store_permissions *list);
+enum store_error blanket_root_store_view_find(struct store_request *request,
+                                              const struct store_path *path, uint32_t level,
+                                              struct store_found *found);
+enum store_error blanket_root_store_view_open(struct store_request *request,
+                                              const struct store_path *path, uint32_t access,
+                                              struct store_found *found);
+enum store_error blanket_root_store_view_write(struct store_request *request,
+                                               const struct store_path *path,
+                                               const struct store_found *found, const void *bytes,
+                                               uint32_t size);
+enum store_error blanket_root_store_view_create(struct store_request *request,
+                                                const struct store_path *path, const void *bytes,
+                                                uint32_t size);
+enum store_error blanket_root_store_view_remove(struct store_request *request,
+                                                const struct store_path *path,
+                                                const struct store_found *found);
+enum store_error blanket_root_store_view_permit(struct store_request *request,
+                                                const struct store_path *path,
+                                                const struct store_found *found,
+                                                struct store_permissions *list);
 
 /* transaction */
-enum store_error blanket_store_transaction_start(struct store_request *request,
-                                                 struct store_transaction **transaction);
-struct store_transaction *blanket_store_transaction_find(
+enum store_error blanket_root_store_transaction_start(struct store_request *request,
+                                                      struct store_transaction **transaction);
+struct store_transaction *blanket_root_store_transaction_find(
     const struct blanket_root_store_connection *connection, uint32_t id);
-void blanket_store_transaction_end(struct store_transaction *transaction);
-void blanket_store_transaction_end_all(struct blanket_root_store_connection *connection);
-enum store_error blanket_store_transaction_commit(struct store_request *request,
-                                                  struct store_transaction *transaction);
-struct store_shadow *blanket_store_shadow_find(const struct store_transaction *transaction,
-                                               uint64_t hash, const char *text, uint32_t size);
-enum store_error blanket_store_shadow_open(struct store_request *request, uint64_t hash,
-                                           const char *text, uint32_t size,
-                                           struct store_shadow **shadow);
-enum store_error blanket_store_shadow_remove(struct store_request *request,
-                                             struct store_shadow *top, struct store_shadow *parent);
-void blanket_store_shadow_create(struct store_request *request, struct store_shadow *parent,
-                                 struct store_permissions *permissions,
-                                 struct store_shadow *shadow);
-void blanket_store_shadow_recharge(struct store_shadow *shadow);
-bool blanket_store_shadow_hides(const struct store_transaction *transaction, uint64_t hash,
-                                const char *text, uint32_t size);
-uint32_t blanket_store_shadow_join(const struct store_shadow *shadow,
-                                   const struct store_node *child, char *text);
+void blanket_root_store_transaction_end(struct store_transaction *transaction);
+void blanket_root_store_transaction_end_all(struct blanket_root_store_connection *connection);
+enum store_error blanket_root_store_transaction_commit(struct store_request *request,
+                                                       struct store_transaction *transaction);
+struct store_shadow *blanket_root_store_shadow_find(const struct store_transaction *transaction,
+                                                    uint64_t hash, const char *text, uint32_t size);
+enum store_error blanket_root_store_shadow_open(struct store_request *request, uint64_t hash,
+                                                const char *text, uint32_t size,
+                                                struct store_shadow **shadow);
+enum store_error blanket_root_store_shadow_remove(struct store_request *request,
+                                                  struct store_shadow *top,
+                                                  struct store_shadow *parent);
+void blanket_root_store_shadow_create(struct store_request *request, struct store_shadow *parent,
+                                      struct store_permissions *permissions,
+                                      struct store_shadow *shadow);
+void blanket_root_store_shadow_recharge(struct store_shadow *shadow);
+bool blanket_root_store_shadow_hides(const struct store_transaction *transaction, uint64_t hash,
+                                     const char *text, uint32_t size);
+uint32_t blanket_root_store_shadow_join(const struct store_shadow *shadow,
+                                        const struct store_node *child, char *text);
 
 /* watch */
-enum store_error blanket_store_watch_add(struct store_request *request,
-                                         const struct store_path *path, const char *token);
-enum store_error blanket_store_watch_remove(struct store_request *request,
-                                            const struct store_path *path, const char *token);
-void blanket_store_watch_remove_all(struct blanket_root_store_connection *connection);
-void blanket_store_watch_fire(struct blanket_root_store *store, const struct store_change *change);
-void blanket_store_watch_fire_own(struct store_watch *watch);
-void blanket_store_watch_fire_removed(struct blanket_root_store *store,
-                                      const struct store_node *node);
-void blanket_store_watch_fire_special(struct blanket_root_store *store, uint32_t index);
+enum store_error blanket_root_store_watch_add(struct store_request *request,
+                                              const struct store_path *path, const char *token);
+enum store_error blanket_root_store_watch_remove(struct store_request *request,
+                                                 const struct store_path *path, const char *token);
+void blanket_root_store_watch_remove_all(struct blanket_root_store_connection *connection);
+void blanket_root_store_watch_fire(struct blanket_root_store *store,
+                                   const struct store_change *change);
+void blanket_root_store_watch_fire_own(struct store_watch *watch);
+void blanket_root_store_watch_fire_removed(struct blanket_root_store *store,
+                                           const struct store_node *node);
+void blanket_root_store_watch_fire_special(struct blanket_root_store *store, uint32_t index);
 
 /* output */
-bool blanket_store_output_init(struct blanket_root_store_connection *connection);
-void blanket_store_output_fini(struct blanket_root_store_connection *connection);
-uint8_t *blanket_store_output_reserve(struct store_request *request, uint32_t size);
-void blanket_store_output_reply(struct store_request *request, uint32_t type,
-                                const struct xsd_sockmsg *header);
-void blanket_store_output_push(struct blanket_root_store_connection *connection,
-                               struct store_message *message);
-void blanket_store_output_drop(struct blanket_root_store_connection *connection,
-                               struct store_message *message);
-void blanket_store_output_event(struct store_watch *watch, const char *path, uint32_t size);
-bool blanket_store_output_own(struct store_watch *watch);
-void blanket_store_output_forget(struct store_watch *watch);
+bool blanket_root_store_output_init(struct blanket_root_store_connection *connection);
+void blanket_root_store_output_fini(struct blanket_root_store_connection *connection);
+uint8_t *blanket_root_store_output_reserve(struct store_request *request, uint32_t size);
+void blanket_root_store_output_reply(struct store_request *request, uint32_t type,
+                                     const struct xsd_sockmsg *header);
+void blanket_root_store_output_push(struct blanket_root_store_connection *connection,
+                                    struct store_message *message);
+void blanket_root_store_output_drop(struct blanket_root_store_connection *connection,
+                                    struct store_message *message);
+void blanket_root_store_output_event(struct store_watch *watch, const char *path, uint32_t size);
+bool blanket_root_store_output_own(struct store_watch *watch);
+void blanket_root_store_output_forget(struct store_watch *watch);
 
 /* request */
-enum store_error blanket_store_request_directory(struct store_request *request);
-enum store_error blanket_store_request_directory_part(struct store_request *request);
-enum store_error blanket_store_request_read(struct store_request *request);
-enum store_error blanket_store_request_write(struct store_request *request);
-enum store_error blanket_store_request_mkdir(struct store_request *request);
-enum store_error blanket_store_request_rm(struct store_request *request);
-enum store_error blanket_store_request_get_permissions(struct store_request *request);
-enum store_error blanket_store_request_set_permissions(struct store_request *request);
-const char *blanket_store_request_only(const struct store_request *request);
-uint32_t blanket_store_request_strings(const struct store_request *request, const char *strings[],
-                                       uint32_t maximum);
-enum store_error blanket_store_request_text(struct store_request *request, const char *text);
+enum store_error blanket_root_store_request_directory(struct store_request *request);
+enum store_error blanket_root_store_request_directory_part(struct store_request *request);
+enum store_error blanket_root_store_request_read(struct store_request *request);
+enum store_error blanket_root_store_request_write(struct store_request *request);
+enum store_error blanket_root_store_request_mkdir(struct store_request *request);
+enum store_error blanket_root_store_request_rm(struct store_request *request);
+enum store_error blanket_root_store_request_get_permissions(struct store_request *request);
+enum store_error blanket_root_store_request_set_permissions(struct store_request *request);
+const char *blanket_root_store_request_only(const struct store_request *request);
+uint32_t blanket_root_store_request_strings(const struct store_request *request,
+                                            const char *strings[], uint32_t maximum);
+enum store_error blanket_root_store_request_text(struct store_request *request, const char *text);
 
 #endif

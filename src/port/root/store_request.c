@@ -17,7 +17,7 @@ struct request_operation {
 };
 
 /* The body as the one string that it must be; NULL if it isn't. */
-const char *blanket_store_request_only(const struct store_request *request)
+const char *blanket_root_store_request_only(const struct store_request *request)
 {
     if (request->size == 0 ||
         memchr(request->body, 0, request->size) != request->body + request->size - 1) {
@@ -27,8 +27,8 @@ const char *blanket_store_request_only(const struct store_request *request)
 }
 
 /* Finds the terminated strings in the body: up to `maximum` of them, but counts all. */
-uint32_t blanket_store_request_strings(const struct store_request *request, const char *strings[],
-                                       uint32_t maximum)
+uint32_t blanket_root_store_request_strings(const struct store_request *request,
+                                            const char *strings[], uint32_t maximum)
 {
     uint32_t count = 0;
     uint32_t start = 0;
@@ -46,10 +46,10 @@ uint32_t blanket_store_request_strings(const struct store_request *request, cons
 }
 
 /* Replies with a string and its NUL. */
-enum store_error blanket_store_request_text(struct store_request *request, const char *text)
+enum store_error blanket_root_store_request_text(struct store_request *request, const char *text)
 {
     uint32_t size = (uint32_t)strlen(text) + 1;
-    uint8_t *payload = blanket_store_output_reserve(request, size);
+    uint8_t *payload = blanket_root_store_output_reserve(request, size);
 
     if (payload == NULL) {
         return STORE_ENOMEM;
@@ -62,14 +62,14 @@ static enum store_error request_control(struct store_request *request)
 {
     const char *command[1] = {NULL};
 
-    if (blanket_store_request_strings(request, command, 1) == 0) {
+    if (blanket_root_store_request_strings(request, command, 1) == 0) {
         return STORE_EINVAL;
     }
     if (strcmp(command[0], "help") == 0) {
-        return blanket_store_request_text(request, "check\nhelp\n");
+        return blanket_root_store_request_text(request, "check\nhelp\n");
     }
     if (strcmp(command[0], "check") == 0) {
-        return blanket_store_request_text(
+        return blanket_root_store_request_text(
             request, blanket_root_store_check(request->store) ? "OK" : "inconsistent");
     }
     return STORE_EINVAL;
@@ -80,11 +80,11 @@ static enum store_error watch_arguments(struct store_request *request, struct st
 {
     const char *strings[2] = {NULL, NULL};
 
-    if (blanket_store_request_strings(request, strings, 2) != 2) {
+    if (blanket_root_store_request_strings(request, strings, 2) != 2) {
         return STORE_EINVAL;
     }
     *token = strings[1];
-    return blanket_store_path_parse(request, strings[0], true, path);
+    return blanket_root_store_path_parse(request, strings[0], true, path);
 }
 
 static enum store_error request_watch(struct store_request *request)
@@ -93,7 +93,7 @@ static enum store_error request_watch(struct store_request *request)
     const char *token;
     enum store_error error = watch_arguments(request, &path, &token);
 
-    return error != STORE_OK ? error : blanket_store_watch_add(request, &path, token);
+    return error != STORE_OK ? error : blanket_root_store_watch_add(request, &path, token);
 }
 
 static enum store_error request_unwatch(struct store_request *request)
@@ -102,13 +102,13 @@ static enum store_error request_unwatch(struct store_request *request)
     const char *token;
     enum store_error error = watch_arguments(request, &path, &token);
 
-    return error != STORE_OK ? error : blanket_store_watch_remove(request, &path, token);
+    return error != STORE_OK ? error : blanket_root_store_watch_remove(request, &path, token);
 }
 
 static enum store_error request_reset_watches(struct store_request *request)
 {
-    blanket_store_watch_remove_all(request->connection);
-    blanket_store_transaction_end_all(request->connection);
+    blanket_root_store_watch_remove_all(request->connection);
+    blanket_root_store_transaction_end_all(request->connection);
     request->transaction = NULL;
     return STORE_OK;
 }
@@ -122,18 +122,18 @@ static enum store_error request_transaction_start(struct store_request *request)
     if (request->transaction != NULL) {
         return STORE_EBUSY;
     }
-    error = blanket_store_transaction_start(request, &transaction);
+    error = blanket_root_store_transaction_start(request, &transaction);
     if (error != STORE_OK) {
         return error;
     }
     snprintf(text, sizeof(text), "%u", (unsigned int)transaction->id);
-    return blanket_store_request_text(request, text);
+    return blanket_root_store_request_text(request, text);
 }
 
 static enum store_error request_transaction_end(struct store_request *request)
 {
     struct store_transaction *transaction = request->transaction;
-    const char *verdict = blanket_store_request_only(request);
+    const char *verdict = blanket_root_store_request_only(request);
     enum store_error error = STORE_OK;
 
     if (verdict == NULL || (strcmp(verdict, "T") != 0 && strcmp(verdict, "F") != 0)) {
@@ -144,9 +144,9 @@ static enum store_error request_transaction_end(struct store_request *request)
     }
     request->transaction = NULL;
     if (verdict[0] == 'T') {
-        error = blanket_store_transaction_commit(request, transaction);
+        error = blanket_root_store_transaction_commit(request, transaction);
     }
-    blanket_store_transaction_end(transaction);
+    blanket_root_store_transaction_end(transaction);
     return error;
 }
 
@@ -154,7 +154,7 @@ static bool domid_parse(const char *text, uint16_t *domid)
 {
     uint32_t number;
 
-    if (text == NULL || !blanket_store_permission_number(text, 0xffff, &number)) {
+    if (text == NULL || !blanket_root_store_permission_number(text, 0xffff, &number)) {
         return false;
     }
     *domid = (uint16_t)number;
@@ -170,7 +170,7 @@ static enum store_error domain_named(const struct store_request *request, const 
     if (!domid_parse(text, &domid)) {
         return STORE_EINVAL;
     }
-    *domain = blanket_store_domain_find(request->store, domid);
+    *domain = blanket_root_store_domain_find(request->store, domid);
     return *domain != NULL && (*domain)->introduced ? STORE_OK : STORE_ENOENT;
 }
 
@@ -178,7 +178,8 @@ static enum store_error domain_named(const struct store_request *request, const 
 static enum store_error domain_only(const struct store_request *request,
                                     struct store_domain **domain)
 {
-    enum store_error error = domain_named(request, blanket_store_request_only(request), domain);
+    enum store_error error = domain_named(request, blanket_root_store_request_only(request),
+                                          domain);
 
     return error == STORE_OK && (*domain)->domid == 0 ? STORE_EINVAL : error;
 }
@@ -190,9 +191,9 @@ static enum store_error request_introduce(struct store_request *request)
     uint16_t domid;
     uint32_t port;
 
-    if (blanket_store_request_strings(request, strings, 3) < 3 ||
+    if (blanket_root_store_request_strings(request, strings, 3) < 3 ||
         !domid_parse(strings[0], &domid) || domid == 0 || domid >= STORE_DOMID_LIMIT ||
-        !blanket_store_permission_number(strings[2], 0x7ffffff, &port) || port == 0) {
+        !blanket_root_store_permission_number(strings[2], 0x7ffffff, &port) || port == 0) {
         return STORE_EINVAL;
     }
     return blanket_root_store_domain_add(request->store, domid) == 0 ? STORE_OK : STORE_ENOMEM;
@@ -228,7 +229,7 @@ static enum store_error request_set_target(struct store_request *request)
     struct store_domain *target;
     enum store_error error;
 
-    if (blanket_store_request_strings(request, strings, 2) < 2) {
+    if (blanket_root_store_request_strings(request, strings, 2) < 2) {
         return STORE_EINVAL;
     }
     error = domain_named(request, strings[0], &domain);
@@ -239,7 +240,7 @@ static enum store_error request_set_target(struct store_request *request)
         return error;
     }
     target->references++;
-    blanket_store_domain_release(request->store, domain->target);
+    blanket_root_store_domain_release(request->store, domain->target);
     domain->target = target;
     return STORE_OK;
 }
@@ -249,11 +250,11 @@ static enum store_error request_get_domain_path(struct store_request *request)
     uint16_t domid;
     char text[32];
 
-    if (!domid_parse(blanket_store_request_only(request), &domid)) {
+    if (!domid_parse(blanket_root_store_request_only(request), &domid)) {
         return STORE_EINVAL;
     }
     snprintf(text, sizeof(text), "/local/domain/%u", (unsigned int)domid);
-    return blanket_store_request_text(request, text);
+    return blanket_root_store_request_text(request, text);
 }
 
 static enum store_error request_is_introduced(struct store_request *request)
@@ -261,19 +262,19 @@ static enum store_error request_is_introduced(struct store_request *request)
     const struct store_domain *domain;
     uint16_t domid;
 
-    if (!domid_parse(blanket_store_request_only(request), &domid)) {
+    if (!domid_parse(blanket_root_store_request_only(request), &domid)) {
         return STORE_EINVAL;
     }
-    domain = blanket_store_domain_find(request->store, domid);
-    return blanket_store_request_text(
+    domain = blanket_root_store_domain_find(request->store, domid);
+    return blanket_root_store_request_text(
         request, domid == STORE_DOMID_LIMIT || (domain != NULL && domain->introduced) ? "T" : "F");
 }
 
 static const struct request_operation operations[XS_TYPE_COUNT] = {
     [XS_CONTROL] = {request_control, REQUEST_PRIVILEGED},
-    [XS_DIRECTORY] = {blanket_store_request_directory, 0},
-    [XS_READ] = {blanket_store_request_read, 0},
-    [XS_GET_PERMS] = {blanket_store_request_get_permissions, 0},
+    [XS_DIRECTORY] = {blanket_root_store_request_directory, 0},
+    [XS_READ] = {blanket_root_store_request_read, 0},
+    [XS_GET_PERMS] = {blanket_root_store_request_get_permissions, 0},
     [XS_WATCH] = {request_watch, REQUEST_OUTSIDE},
     [XS_UNWATCH] = {request_unwatch, REQUEST_OUTSIDE},
     [XS_TRANSACTION_START] = {request_transaction_start, 0},
@@ -281,15 +282,15 @@ static const struct request_operation operations[XS_TYPE_COUNT] = {
     [XS_INTRODUCE] = {request_introduce, REQUEST_PRIVILEGED},
     [XS_RELEASE] = {request_release, REQUEST_PRIVILEGED},
     [XS_GET_DOMAIN_PATH] = {request_get_domain_path, 0},
-    [XS_WRITE] = {blanket_store_request_write, 0},
-    [XS_MKDIR] = {blanket_store_request_mkdir, 0},
-    [XS_RM] = {blanket_store_request_rm, 0},
-    [XS_SET_PERMS] = {blanket_store_request_set_permissions, 0},
+    [XS_WRITE] = {blanket_root_store_request_write, 0},
+    [XS_MKDIR] = {blanket_root_store_request_mkdir, 0},
+    [XS_RM] = {blanket_root_store_request_rm, 0},
+    [XS_SET_PERMS] = {blanket_root_store_request_set_permissions, 0},
     [XS_IS_DOMAIN_INTRODUCED] = {request_is_introduced, REQUEST_PRIVILEGED},
     [XS_RESUME] = {request_resume, REQUEST_PRIVILEGED},
     [XS_SET_TARGET] = {request_set_target, REQUEST_PRIVILEGED},
     [XS_RESET_WATCHES] = {request_reset_watches, 0},
-    [XS_DIRECTORY_PART] = {blanket_store_request_directory_part, 0},
+    [XS_DIRECTORY_PART] = {blanket_root_store_request_directory_part, 0},
 };
 
 static const char *error_text(enum store_error error)
@@ -323,11 +324,12 @@ static enum store_error perform(struct store_request *request, const struct xsd_
     }
     operation = &operations[header->type];
     if ((operation->flags & REQUEST_PRIVILEGED) != 0 &&
-        !blanket_store_domain_privileged(request->connection->domain)) {
+        !blanket_root_store_domain_privileged(request->connection->domain)) {
         return STORE_EACCES;
     }
     if ((operation->flags & REQUEST_OUTSIDE) == 0 && header->tx_id != 0) {
-        request->transaction = blanket_store_transaction_find(request->connection, header->tx_id);
+        request->transaction = blanket_root_store_transaction_find(request->connection,
+                                                                   header->tx_id);
         if (request->transaction == NULL) {
             return STORE_ENOENT;
         }
@@ -369,9 +371,9 @@ int blanket_root_store_submit(struct blanket_root_store_connection *connection, 
         request.reply->size = (uint32_t)strlen(error_text(error)) + 1;
         memcpy(request.reply->payload, error_text(error), request.reply->size);
     }
-    blanket_store_output_reply(&request, error != STORE_OK ? XS_ERROR : header.type, &header);
+    blanket_root_store_output_reply(&request, error != STORE_OK ? XS_ERROR : header.type, &header);
     if (request.new_watch != NULL) {
-        blanket_store_watch_fire_own(request.new_watch);
+        blanket_root_store_watch_fire_own(request.new_watch);
     }
     return 0;
 }

@@ -86,7 +86,7 @@ static void node_save(struct stream *stream, const struct store_node *node, uint
     put_number(record, depth, 4);
     put_number(record + 4, node->name_size, 2);
     put_number(record + 6, list->count, 2);
-    put_number(record + 8, blanket_store_value_size(node->content.value), 4);
+    put_number(record + 8, blanket_root_store_value_size(node->content.value), 4);
     put_number(record + 12, node->content.generation, 8);
     stream_put(stream, record, sizeof(record));
     stream_put(stream, node->name, node->name_size);
@@ -166,8 +166,8 @@ static bool permission_restore(struct restoring *restoring, struct store_permiss
         return false;
     }
     entry->access = bytes[2];
-    entry->domain = bytes[3] == 1 ? blanket_store_domain_take_dead(restoring->store, domid)
-                                  : blanket_store_domain_take(restoring->store, domid, true);
+    entry->domain = bytes[3] == 1 ? blanket_root_store_domain_take_dead(restoring->store, domid)
+                                  : blanket_root_store_domain_take(restoring->store, domid, true);
     if (entry->domain == NULL) {
         restoring->stream.error = -BLANKET_ENOMEM;
     }
@@ -181,7 +181,7 @@ static bool content_restore(struct restoring *restoring, struct store_node *node
     struct blanket_root_store *store = restoring->store;
     uint32_t count = (uint32_t)get_number(record + 6, 2);
     uint32_t size = (uint32_t)get_number(record + 8, 4);
-    struct store_permissions *list = blanket_store_permission_make(store, count);
+    struct store_permissions *list = blanket_root_store_permission_make(store, count);
 
     node->content.generation = get_number(record + 12, 8);
     node->content.permissions = list;
@@ -197,8 +197,8 @@ static bool content_restore(struct restoring *restoring, struct store_node *node
     if (size == 0) {
         return true;
     }
-    node->content.value = blanket_store_arena_allocate(&store->arena,
-                                                       sizeof(struct store_value) + size);
+    node->content.value = blanket_root_store_arena_allocate(&store->arena,
+                                                            sizeof(struct store_value) + size);
     if (node->content.value == NULL) {
         restoring->stream.error = -BLANKET_ENOMEM;
         return false;
@@ -215,7 +215,7 @@ static bool node_place(struct restoring *restoring, struct store_node *node, uin
     struct store_node *parent = restoring->last;
 
     if (depth <= 1) {
-        blanket_store_tree_account(store, node, true);
+        blanket_root_store_tree_account(store, node, true);
         node->hash = store->limits.hash_seed;
         if (depth == 1) {
             restoring->root = node;
@@ -232,12 +232,12 @@ static bool node_place(struct restoring *restoring, struct store_node *node, uin
     restoring->last = parent;
     restoring->path_size += node->name_size + 1u;
     if (restoring->path_size > store->limits.path_absolute_size ||
-        blanket_store_tree_child(store, parent, node->name, node->name_size) != NULL) {
+        blanket_root_store_tree_child(store, parent, node->name, node->name_size) != NULL) {
         restoring->path_size -= node->name_size + 1u;
         return false;
     }
-    node->hash = blanket_store_path_hash(parent->hash, node->name, node->name_size);
-    blanket_store_tree_link(store, parent, node);
+    node->hash = blanket_root_store_path_hash(parent->hash, node->name, node->name_size);
+    blanket_root_store_tree_link(store, parent, node);
     return true;
 }
 
@@ -250,7 +250,7 @@ static bool name_restorable(const struct restoring *restoring, const char *name,
         return size == 0;
     }
     if (depth > 1) {
-        return blanket_store_path_name_valid(name, size);
+        return blanket_root_store_path_name_valid(name, size);
     }
     special = restoring->store->special[restoring->special[0] != NULL];
     return size == special->name_size && memcmp(name, special->name, size) == 0;
@@ -289,18 +289,18 @@ static bool node_restore(struct restoring *restoring, const uint8_t *record)
         restoring->stream.error = -BLANKET_EINVAL;
         return false;
     }
-    node = blanket_store_tree_make(store, name, size);
+    node = blanket_root_store_tree_make(store, name, size);
     if (node == NULL) {
         restoring->stream.error = -BLANKET_ENOMEM;
         return false;
     }
     if (!content_restore(restoring, node, record)) {
         /* A list cut short has entries without domains: dropping those does nothing. */
-        blanket_store_tree_discard(store, node);
+        blanket_root_store_tree_discard(store, node);
         return false;
     }
     if (!node_place(restoring, node, depth)) {
-        blanket_store_tree_discard(store, node);
+        blanket_root_store_tree_discard(store, node);
         restoring->stream.error = -BLANKET_EINVAL;
         return false;
     }
@@ -343,8 +343,8 @@ static bool tree_restore(struct restoring *restoring)
 static void special_drop(struct blanket_root_store *store, struct store_node *node)
 {
     if (node != NULL) {
-        blanket_store_tree_account(store, node, false);
-        blanket_store_tree_discard(store, node);
+        blanket_root_store_tree_account(store, node, false);
+        blanket_root_store_tree_discard(store, node);
     }
 }
 
@@ -362,7 +362,7 @@ static void connections_refresh(struct blanket_root_store *store)
             transaction->stale = true;
         }
         for (; watch != NULL; watch = watch->next) {
-            blanket_store_watch_fire_own(watch);
+            blanket_root_store_watch_fire_own(watch);
         }
     }
 }
@@ -378,12 +378,12 @@ int blanket_root_store_restore(struct blanket_root_store *store, blanket_root_st
         store->special[i] = good ? restoring.special[i] : store->special[i];
     }
     if (good) {
-        blanket_store_tree_drop(store, store->root);
+        blanket_root_store_tree_drop(store, store->root);
         store->root = restoring.root;
         store->generation = restoring.generation;
         connections_refresh(store);
     } else if (restoring.root != NULL) {
-        blanket_store_tree_drop(store, restoring.root);
+        blanket_root_store_tree_drop(store, restoring.root);
     }
     return restoring.stream.error;
 }

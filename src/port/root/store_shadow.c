@@ -11,11 +11,11 @@ static struct store_shadow **shadow_bucket(const struct store_transaction *trans
     const struct blanket_root_store *store = transaction->connection->store;
     uint64_t salted = (hash ^ transaction->salt) * 0x9e3779b97f4a7c15u;
 
-    return &store->shadow_buckets[blanket_store_path_bucket(store, salted)];
+    return &store->shadow_buckets[blanket_root_store_path_bucket(store, salted)];
 }
 
-struct store_shadow *blanket_store_shadow_find(const struct store_transaction *transaction,
-                                               uint64_t hash, const char *text, uint32_t size)
+struct store_shadow *blanket_root_store_shadow_find(const struct store_transaction *transaction,
+                                                    uint64_t hash, const char *text, uint32_t size)
 {
     struct store_shadow *shadow = *shadow_bucket(transaction, hash);
 
@@ -30,7 +30,7 @@ static size_t shadow_size(const struct store_shadow *shadow)
 {
     size_t size = sizeof(*shadow) + shadow->path_size;
 
-    size += blanket_store_value_size(shadow->content.value);
+    size += blanket_root_store_value_size(shadow->content.value);
     if (shadow->content.permissions != NULL) {
         size += shadow->content.permissions->count * sizeof(struct store_permission);
     }
@@ -44,7 +44,7 @@ static size_t shadow_size(const struct store_shadow *shadow)
 }
 
 /* Brings what the transaction's domain is charged up to date. */
-void blanket_store_shadow_recharge(struct store_shadow *shadow)
+void blanket_root_store_shadow_recharge(struct store_shadow *shadow)
 {
     struct store_transaction *transaction = shadow->transaction;
     size_t charge = shadow_size(shadow);
@@ -60,20 +60,20 @@ static void shadow_read(struct store_shadow *shadow, const struct store_node *no
     shadow->content = node->content;
     shadow->exists = true;
     shadow->base_generation = node->content.generation;
-    blanket_store_value_share(node->content.value);
-    blanket_store_permission_share(node->content.permissions);
-    shadow->old_permissions = blanket_store_permission_share(node->content.permissions);
+    blanket_root_store_value_share(node->content.value);
+    blanket_root_store_permission_share(node->content.permissions);
+    shadow->old_permissions = blanket_root_store_permission_share(node->content.permissions);
 }
 
 /* The shadow of a path, made on the first access. */
-enum store_error blanket_store_shadow_open(struct store_request *request, uint64_t hash,
-                                           const char *text, uint32_t size,
-                                           struct store_shadow **found)
+enum store_error blanket_root_store_shadow_open(struct store_request *request, uint64_t hash,
+                                                const char *text, uint32_t size,
+                                                struct store_shadow **found)
 {
     struct store_transaction *transaction = request->transaction;
     struct blanket_root_store *store = request->store;
     struct store_domain *domain = request->connection->domain;
-    struct store_shadow *shadow = blanket_store_shadow_find(transaction, hash, text, size);
+    struct store_shadow *shadow = blanket_root_store_shadow_find(transaction, hash, text, size);
     const struct store_node *node;
     size_t charge = sizeof(*shadow) + size;
 
@@ -81,18 +81,18 @@ enum store_error blanket_store_shadow_open(struct store_request *request, uint64
     if (shadow != NULL) {
         return STORE_OK;
     }
-    if (!blanket_store_domain_privileged(domain) &&
+    if (!blanket_root_store_domain_privileged(domain) &&
         transaction->node_count >= store->limits.transaction_node_count) {
         return STORE_ENOSPC;
     }
-    node = blanket_store_tree_find(store, hash, text, size);
+    node = blanket_root_store_tree_find(store, hash, text, size);
     if (node != NULL) {
-        charge += blanket_store_content_charge(&node->content, 0);
+        charge += blanket_root_store_content_charge(&node->content, 0);
     }
-    if (!blanket_store_domain_affords(request, domain, charge)) {
+    if (!blanket_root_store_domain_affords(request, domain, charge)) {
         return STORE_ENOMEM;
     }
-    shadow = blanket_store_arena_allocate(&store->arena, sizeof(*shadow) + size);
+    shadow = blanket_root_store_arena_allocate(&store->arena, sizeof(*shadow) + size);
     if (shadow == NULL) {
         return STORE_ENOMEM;
     }
@@ -104,7 +104,7 @@ enum store_error blanket_store_shadow_open(struct store_request *request, uint64
     if (node != NULL) {
         shadow_read(shadow, node);
     }
-    blanket_store_shadow_recharge(shadow);
+    blanket_root_store_shadow_recharge(shadow);
     shadow->bucket_next = *shadow_bucket(transaction, hash);
     *shadow_bucket(transaction, hash) = shadow;
     if (transaction->last != NULL) {
@@ -136,11 +136,12 @@ static void children_change(struct store_request *request, struct store_shadow *
 }
 
 /* Makes an absent shadow an empty node below a parent that exists. Nothing here can fail. */
-void blanket_store_shadow_create(struct store_request *request, struct store_shadow *parent,
-                                 struct store_permissions *permissions, struct store_shadow *shadow)
+void blanket_root_store_shadow_create(struct store_request *request, struct store_shadow *parent,
+                                      struct store_permissions *permissions,
+                                      struct store_shadow *shadow)
 {
     memset(&shadow->content, 0, sizeof(shadow->content));
-    shadow->content.permissions = blanket_store_permission_share(permissions);
+    shadow->content.permissions = blanket_root_store_permission_share(permissions);
     request->store->generation++;
     shadow->content.generation = request->store->generation;
     shadow->exists = true;
@@ -157,7 +158,7 @@ void blanket_store_shadow_create(struct store_request *request, struct store_sha
     parent->added_last = shadow;
     parent->content.children_size += name_size(shadow) + 1;
     children_change(request, parent);
-    blanket_store_shadow_recharge(shadow);
+    blanket_root_store_shadow_recharge(shadow);
     if (permissions->entries[0].domain == request->connection->domain) {
         request->transaction->owned++;
     }
@@ -166,17 +167,18 @@ void blanket_store_shadow_create(struct store_request *request, struct store_sha
 /*
  * Whether the transaction knows that a child of a node in the tree isn't, or isn't there any more.
  */
-bool blanket_store_shadow_hides(const struct store_transaction *transaction, uint64_t hash,
-                                const char *text, uint32_t size)
+bool blanket_root_store_shadow_hides(const struct store_transaction *transaction, uint64_t hash,
+                                     const char *text, uint32_t size)
 {
-    const struct store_shadow *shadow = blanket_store_shadow_find(transaction, hash, text, size);
+    const struct store_shadow *shadow = blanket_root_store_shadow_find(transaction, hash, text,
+                                                                       size);
 
     return shadow != NULL && (!shadow->exists || shadow->detached || shadow->added);
 }
 
 /* Writes the path of a child of the shadow's node; the text has room for any path. */
-uint32_t blanket_store_shadow_join(const struct store_shadow *shadow,
-                                   const struct store_node *child, char *text)
+uint32_t blanket_root_store_shadow_join(const struct store_shadow *shadow,
+                                        const struct store_node *child, char *text)
 {
     uint32_t size = shadow->path_size;
 
@@ -205,18 +207,18 @@ static enum store_error work_extend(struct store_request *request, struct store_
     char text[XENSTORE_ABS_PATH_MAX + 1];
 
     if (shadow->base_generation != 0 && !shadow->detached) {
-        node = blanket_store_tree_find(request->store, shadow->hash, shadow->path,
-                                       shadow->path_size);
+        node = blanket_root_store_tree_find(request->store, shadow->hash, shadow->path,
+                                            shadow->path_size);
         node = node != NULL ? node->first : NULL;
     }
     for (; node != NULL; node = node->next) {
-        uint32_t size = blanket_store_shadow_join(shadow, node, text);
+        uint32_t size = blanket_root_store_shadow_join(shadow, node, text);
         enum store_error error;
 
-        if (blanket_store_shadow_hides(request->transaction, node->hash, text, size)) {
+        if (blanket_root_store_shadow_hides(request->transaction, node->hash, text, size)) {
             continue;
         }
-        error = blanket_store_shadow_open(request, node->hash, text, size, &child);
+        error = blanket_root_store_shadow_open(request, node->hash, text, size, &child);
         if (error != STORE_OK) {
             return error;
         }
@@ -257,8 +259,8 @@ static void shadow_delete(struct store_request *request, struct store_shadow *sh
     if (shadow->base_generation != 0) {
         shadow->detached = true;
     }
-    blanket_store_value_drop(request->store, shadow->content.value);
-    blanket_store_permission_drop(request->store, shadow->content.permissions);
+    blanket_root_store_value_drop(request->store, shadow->content.value);
+    blanket_root_store_permission_drop(request->store, shadow->content.permissions);
     memset(&shadow->content, 0, sizeof(shadow->content));
     shadow->exists = false;
     shadow->modified = true;
@@ -268,15 +270,16 @@ static void shadow_delete(struct store_request *request, struct store_shadow *sh
     } else if (!exact) {
         shadow->fire_exact = false;
     }
-    blanket_store_shadow_recharge(shadow);
+    blanket_root_store_shadow_recharge(shadow);
 }
 
 /*
  * Removes a subtree from the transaction's view: first a list of all of it, parents first, which
  * may find no room and has then changed nothing; then, backwards, the removal.
  */
-enum store_error blanket_store_shadow_remove(struct store_request *request,
-                                             struct store_shadow *top, struct store_shadow *parent)
+enum store_error blanket_root_store_shadow_remove(struct store_request *request,
+                                                  struct store_shadow *top,
+                                                  struct store_shadow *parent)
 {
     struct store_shadow *last = top;
     struct store_shadow *shadow;

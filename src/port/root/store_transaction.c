@@ -5,7 +5,7 @@
  */
 #include "store_private.h"
 
-struct store_transaction *blanket_store_transaction_find(
+struct store_transaction *blanket_root_store_transaction_find(
     const struct blanket_root_store_connection *connection, uint32_t id)
 {
     struct store_transaction *transaction = connection->transactions;
@@ -16,22 +16,22 @@ struct store_transaction *blanket_store_transaction_find(
     return transaction;
 }
 
-enum store_error blanket_store_transaction_start(struct store_request *request,
-                                                 struct store_transaction **started)
+enum store_error blanket_root_store_transaction_start(struct store_request *request,
+                                                      struct store_transaction **started)
 {
     struct blanket_root_store *store = request->store;
     struct blanket_root_store_connection *connection = request->connection;
     struct store_domain *domain = connection->domain;
     struct store_transaction *transaction;
 
-    if (!blanket_store_domain_privileged(domain) &&
+    if (!blanket_root_store_domain_privileged(domain) &&
         domain->transaction_count >= store->limits.transaction_count) {
         return STORE_ENOSPC;
     }
-    if (!blanket_store_domain_affords(request, domain, sizeof(*transaction))) {
+    if (!blanket_root_store_domain_affords(request, domain, sizeof(*transaction))) {
         return STORE_ENOMEM;
     }
-    transaction = blanket_store_arena_allocate(&store->arena, sizeof(*transaction));
+    transaction = blanket_root_store_arena_allocate(&store->arena, sizeof(*transaction));
     if (transaction == NULL) {
         return STORE_ENOMEM;
     }
@@ -39,7 +39,7 @@ enum store_error blanket_store_transaction_start(struct store_request *request,
     do {
         transaction->id = connection->next_transaction_id++;
     } while (transaction->id == 0 ||
-             blanket_store_transaction_find(connection, transaction->id) != NULL);
+             blanket_root_store_transaction_find(connection, transaction->id) != NULL);
     transaction->connection = connection;
     transaction->salt = (uint64_t)(uintptr_t)transaction * 0x9fb21c651e98df25u;
     transaction->next = connection->transactions;
@@ -54,7 +54,8 @@ static void shadow_unhash(struct store_transaction *transaction, struct store_sh
 {
     struct blanket_root_store *store = transaction->connection->store;
     uint64_t salted = (shadow->hash ^ transaction->salt) * 0x9e3779b97f4a7c15u;
-    struct store_shadow **link = &store->shadow_buckets[blanket_store_path_bucket(store, salted)];
+    struct store_shadow **link =
+        &store->shadow_buckets[blanket_root_store_path_bucket(store, salted)];
 
     while (*link != shadow) {
         link = &(*link)->bucket_next;
@@ -62,7 +63,7 @@ static void shadow_unhash(struct store_transaction *transaction, struct store_sh
     *link = shadow->bucket_next;
 }
 
-void blanket_store_transaction_end(struct store_transaction *transaction)
+void blanket_root_store_transaction_end(struct store_transaction *transaction)
 {
     struct blanket_root_store_connection *connection = transaction->connection;
     struct blanket_root_store *store = connection->store;
@@ -77,22 +78,22 @@ void blanket_store_transaction_end(struct store_transaction *transaction)
 
         transaction->first = shadow->next;
         shadow_unhash(transaction, shadow);
-        blanket_store_value_drop(store, shadow->content.value);
-        blanket_store_permission_drop(store, shadow->content.permissions);
-        blanket_store_permission_drop(store, shadow->old_permissions);
-        blanket_store_tree_discard(store, shadow->spare);
-        blanket_store_arena_free(&store->arena, shadow);
+        blanket_root_store_value_drop(store, shadow->content.value);
+        blanket_root_store_permission_drop(store, shadow->content.permissions);
+        blanket_root_store_permission_drop(store, shadow->old_permissions);
+        blanket_root_store_tree_discard(store, shadow->spare);
+        blanket_root_store_arena_free(&store->arena, shadow);
     }
     connection->domain->transaction_count--;
     connection->domain->memory_size -= transaction->charge + sizeof(*transaction);
-    blanket_store_arena_free(&store->arena, transaction);
+    blanket_root_store_arena_free(&store->arena, transaction);
 }
 
 /* Doing it again does nothing (XSA-484). */
-void blanket_store_transaction_end_all(struct blanket_root_store_connection *connection)
+void blanket_root_store_transaction_end_all(struct blanket_root_store_connection *connection)
 {
     while (connection->transactions != NULL) {
-        blanket_store_transaction_end(connection->transactions);
+        blanket_root_store_transaction_end(connection->transactions);
     }
 }
 
@@ -107,8 +108,8 @@ static bool commit_verify(struct blanket_root_store *store, struct store_transac
     for (; shadow != NULL; shadow = shadow->next) {
         uint64_t generation;
 
-        shadow->node = blanket_store_tree_find(store, shadow->hash, shadow->path,
-                                               shadow->path_size);
+        shadow->node = blanket_root_store_tree_find(store, shadow->hash, shadow->path,
+                                                    shadow->path_size);
         generation = shadow->node != NULL ? shadow->node->content.generation : 0;
         if (generation != shadow->base_generation) {
             return false;
@@ -135,16 +136,16 @@ static void pending_add(struct store_transaction *transaction)
         if (node != NULL) {
             owner = node->content.permissions->entries[0].domain;
             owner->pending_nodes--;
-            owner->pending_memory -= (int64_t)blanket_store_content_charge(&node->content,
-                                                                           node->name_size);
+            owner->pending_memory -= (int64_t)blanket_root_store_content_charge(&node->content,
+                                                                                node->name_size);
         }
         if (shadow->exists) {
             uint16_t name_size = node != NULL ? node->name_size : shadow->spare->name_size;
 
             owner = shadow->content.permissions->entries[0].domain;
             owner->pending_nodes++;
-            owner->pending_memory += (int64_t)blanket_store_content_charge(&shadow->content,
-                                                                           name_size);
+            owner->pending_memory += (int64_t)blanket_root_store_content_charge(&shadow->content,
+                                                                                name_size);
         }
     }
 }
@@ -156,7 +157,8 @@ static enum store_error pending_check(const struct store_transaction *transactio
     const struct blanket_root_store_limits *limits = &transaction->connection->store->limits;
     int64_t memory = (int64_t)owner->memory_size + owner->pending_memory;
 
-    if (blanket_store_domain_privileged(domain) || blanket_store_domain_privileged(owner)) {
+    if (blanket_root_store_domain_privileged(domain) ||
+        blanket_root_store_domain_privileged(owner)) {
         return STORE_OK;
     }
     if (owner->pending_nodes > 0 &&
@@ -210,9 +212,9 @@ static void commit_detach(struct blanket_root_store *store, struct store_transac
             continue;
         }
         if (!shadow->exists) {
-            blanket_store_tree_unlink(store, shadow->node);
+            blanket_root_store_tree_unlink(store, shadow->node);
         } else if (shadow->detached) {
-            blanket_store_tree_detach(shadow->node);
+            blanket_root_store_tree_detach(shadow->node);
         }
     }
 }
@@ -235,17 +237,17 @@ static void commit_contents(struct blanket_root_store *store, struct store_trans
             node->hash = shadow->hash;
             shadow->base_generation = 0;
         } else {
-            blanket_store_tree_account(store, node, false);
-            blanket_store_value_drop(store, node->content.value);
-            blanket_store_permission_drop(store, node->content.permissions);
+            blanket_root_store_tree_account(store, node, false);
+            blanket_root_store_value_drop(store, node->content.value);
+            blanket_root_store_permission_drop(store, node->content.permissions);
         }
         node->content.value = shadow->content.value;
         node->content.permissions = shadow->content.permissions;
         shadow->content.value = NULL;
         shadow->content.permissions = NULL;
-        blanket_store_tree_touch(store, node);
+        blanket_root_store_tree_touch(store, node);
         if (shadow->base_generation != 0) {
-            blanket_store_tree_account(store, node, true);
+            blanket_root_store_tree_account(store, node, true);
         }
     }
 }
@@ -260,13 +262,13 @@ static void commit_attach(struct blanket_root_store *store, struct store_transac
 
         for (; child != NULL; child = child->added_next) {
             if (child->base_generation != 0) {
-                blanket_store_tree_append(shadow->node, child->node);
+                blanket_root_store_tree_append(shadow->node, child->node);
             } else {
-                blanket_store_tree_link(store, shadow->node, child->node);
+                blanket_root_store_tree_link(store, shadow->node, child->node);
             }
         }
         if (!shadow->exists && shadow->node != NULL) {
-            blanket_store_tree_discard(store, shadow->node);
+            blanket_root_store_tree_discard(store, shadow->node);
             shadow->node = NULL;
         }
     }
@@ -285,23 +287,23 @@ static void commit_fire(struct blanket_root_store *store, struct store_transacti
         if (!shadow->fire || (shadow->node == NULL && shadow->old_permissions == NULL)) {
             continue;
         }
-        blanket_store_path_load(store, shadow->path, shadow->path_size, &change.path);
-        text = blanket_store_path_level(store, &change.path,
-                                        change.path.depth > 0 ? change.path.depth - 1 : 0, &size);
-        parent = blanket_store_tree_find(
+        blanket_root_store_path_load(store, shadow->path, shadow->path_size, &change.path);
+        text = blanket_root_store_path_level(
+            store, &change.path, change.path.depth > 0 ? change.path.depth - 1 : 0, &size);
+        parent = blanket_root_store_tree_find(
             store, store->levels[change.path.depth > 0 ? change.path.depth - 1 : 0].hash, text,
             size);
         change.old_permissions = shadow->old_permissions;
         change.new_permissions = shadow->node != NULL ? shadow->node->content.permissions : NULL;
         change.parent_permissions = parent != NULL ? parent->content.permissions : NULL;
         change.exact = shadow->fire_exact;
-        blanket_store_watch_fire(store, &change);
+        blanket_root_store_watch_fire(store, &change);
     }
 }
 
 /* Commits, or fails and leaves nothing; the caller ends the transaction in any case. */
-enum store_error blanket_store_transaction_commit(struct store_request *request,
-                                                  struct store_transaction *transaction)
+enum store_error blanket_root_store_transaction_commit(struct store_request *request,
+                                                       struct store_transaction *transaction)
 {
     struct blanket_root_store *store = request->store;
     enum store_error error;

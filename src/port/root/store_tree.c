@@ -5,10 +5,11 @@
  */
 #include "store_private.h"
 
-struct store_value *blanket_store_value_make(struct blanket_root_store *store, const void *bytes,
-                                             uint32_t size)
+struct store_value *blanket_root_store_value_make(struct blanket_root_store *store,
+                                                  const void *bytes, uint32_t size)
 {
-    struct store_value *value = blanket_store_arena_allocate(&store->arena, sizeof(*value) + size);
+    struct store_value *value = blanket_root_store_arena_allocate(&store->arena,
+                                                                  sizeof(*value) + size);
 
     if (value != NULL) {
         value->references = 1;
@@ -18,7 +19,7 @@ struct store_value *blanket_store_value_make(struct blanket_root_store *store, c
     return value;
 }
 
-struct store_value *blanket_store_value_share(struct store_value *value)
+struct store_value *blanket_root_store_value_share(struct store_value *value)
 {
     if (value != NULL) {
         value->references++;
@@ -26,36 +27,36 @@ struct store_value *blanket_store_value_share(struct store_value *value)
     return value;
 }
 
-void blanket_store_value_drop(struct blanket_root_store *store, struct store_value *value)
+void blanket_root_store_value_drop(struct blanket_root_store *store, struct store_value *value)
 {
     if (value == NULL) {
         return;
     }
     value->references--;
     if (value->references == 0) {
-        blanket_store_arena_free(&store->arena, value);
+        blanket_root_store_arena_free(&store->arena, value);
     }
 }
 
-uint32_t blanket_store_value_size(const struct store_value *value)
+uint32_t blanket_root_store_value_size(const struct store_value *value)
 {
     return value != NULL ? value->size : 0;
 }
 
 /* A node's size as xenstored counts it for its quota. */
-uint32_t blanket_store_content_size(const struct store_content *content)
+uint32_t blanket_root_store_content_size(const struct store_content *content)
 {
     return STORE_NODE_FIXED_SIZE + content->permissions->count * STORE_PERMISSION_SIZE +
-           blanket_store_value_size(content->value) + content->children_size;
+           blanket_root_store_value_size(content->value) + content->children_size;
 }
 
 /*
  * What a node costs its owner: as if nothing in it were shared, so that every charge has its
  * inverse.
  */
-size_t blanket_store_content_charge(const struct store_content *content, size_t name_size)
+size_t blanket_root_store_content_charge(const struct store_content *content, size_t name_size)
 {
-    return sizeof(struct store_node) + name_size + blanket_store_value_size(content->value) +
+    return sizeof(struct store_node) + name_size + blanket_root_store_value_size(content->value) +
            content->permissions->count * sizeof(struct store_permission);
 }
 
@@ -75,8 +76,8 @@ static bool node_is(const struct blanket_root_store *store, const struct store_n
     return node == store->root && size == 0;
 }
 
-struct store_node *blanket_store_tree_find(const struct blanket_root_store *store, uint64_t hash,
-                                           const char *text, uint32_t size)
+struct store_node *blanket_root_store_tree_find(const struct blanket_root_store *store,
+                                                uint64_t hash, const char *text, uint32_t size)
 {
     struct store_node *node;
 
@@ -92,19 +93,19 @@ struct store_node *blanket_store_tree_find(const struct blanket_root_store *stor
     if (size == 1) {
         return store->root;
     }
-    node = store->node_buckets[blanket_store_path_bucket(store, hash)];
+    node = store->node_buckets[blanket_root_store_path_bucket(store, hash)];
     while (node != NULL && (node->hash != hash || !node_is(store, node, text, size))) {
         node = node->bucket_next;
     }
     return node;
 }
 
-struct store_node *blanket_store_tree_child(const struct blanket_root_store *store,
-                                            const struct store_node *parent, const char *name,
-                                            uint16_t size)
+struct store_node *blanket_root_store_tree_child(const struct blanket_root_store *store,
+                                                 const struct store_node *parent, const char *name,
+                                                 uint16_t size)
 {
-    uint64_t hash = blanket_store_path_hash(parent->hash, name, size);
-    struct store_node *node = store->node_buckets[blanket_store_path_bucket(store, hash)];
+    uint64_t hash = blanket_root_store_path_hash(parent->hash, name, size);
+    struct store_node *node = store->node_buckets[blanket_root_store_path_bucket(store, hash)];
 
     while (node != NULL && (node->hash != hash || node->parent != parent ||
                             node->name_size != size || memcmp(node->name, name, size) != 0)) {
@@ -114,10 +115,11 @@ struct store_node *blanket_store_tree_child(const struct blanket_root_store *sto
 }
 
 /* A node with a name and nothing else, in no tree yet. */
-struct store_node *blanket_store_tree_make(struct blanket_root_store *store, const char *name,
-                                           uint32_t size)
+struct store_node *blanket_root_store_tree_make(struct blanket_root_store *store, const char *name,
+                                                uint32_t size)
 {
-    struct store_node *node = blanket_store_arena_allocate(&store->arena, sizeof(*node) + size);
+    struct store_node *node = blanket_root_store_arena_allocate(&store->arena,
+                                                                sizeof(*node) + size);
 
     if (node != NULL) {
         memset(node, 0, sizeof(*node));
@@ -128,21 +130,21 @@ struct store_node *blanket_store_tree_make(struct blanket_root_store *store, con
 }
 
 /* Frees a node that is in no tree. Accepts NULL. */
-void blanket_store_tree_discard(struct blanket_root_store *store, struct store_node *node)
+void blanket_root_store_tree_discard(struct blanket_root_store *store, struct store_node *node)
 {
     if (node != NULL) {
-        blanket_store_value_drop(store, node->content.value);
-        blanket_store_permission_drop(store, node->content.permissions);
-        blanket_store_arena_free(&store->arena, node);
+        blanket_root_store_value_drop(store, node->content.value);
+        blanket_root_store_permission_drop(store, node->content.permissions);
+        blanket_root_store_arena_free(&store->arena, node);
     }
 }
 
 /* Charges a node to its owner, or takes the charge back. */
-void blanket_store_tree_account(struct blanket_root_store *store, const struct store_node *node,
-                                bool add)
+void blanket_root_store_tree_account(struct blanket_root_store *store,
+                                     const struct store_node *node, bool add)
 {
     struct store_domain *owner = node->content.permissions->entries[0].domain;
-    size_t charge = blanket_store_content_charge(&node->content, node->name_size);
+    size_t charge = blanket_root_store_content_charge(&node->content, node->name_size);
 
     if (add) {
         owner->node_count++;
@@ -155,14 +157,14 @@ void blanket_store_tree_account(struct blanket_root_store *store, const struct s
     }
 }
 
-void blanket_store_tree_touch(struct blanket_root_store *store, struct store_node *node)
+void blanket_root_store_tree_touch(struct blanket_root_store *store, struct store_node *node)
 {
     store->generation++;
     node->content.generation = store->generation;
 }
 
 /* Puts a node last among its parent's children. */
-void blanket_store_tree_append(struct store_node *parent, struct store_node *node)
+void blanket_root_store_tree_append(struct store_node *parent, struct store_node *node)
 {
     node->parent = parent;
     node->previous = parent->last;
@@ -177,7 +179,7 @@ void blanket_store_tree_append(struct store_node *parent, struct store_node *nod
 }
 
 /* The inverse, leaving node->parent as it was. */
-void blanket_store_tree_detach(struct store_node *node)
+void blanket_root_store_tree_detach(struct store_node *node)
 {
     struct store_node *parent = node->parent;
 
@@ -197,33 +199,35 @@ void blanket_store_tree_detach(struct store_node *node)
 }
 
 /* Makes a node, whose hash is set, part of the tree: findable, last of its siblings, charged. */
-void blanket_store_tree_link(struct blanket_root_store *store, struct store_node *parent,
-                             struct store_node *node)
+void blanket_root_store_tree_link(struct blanket_root_store *store, struct store_node *parent,
+                                  struct store_node *node)
 {
-    struct store_node **bucket = &store->node_buckets[blanket_store_path_bucket(store, node->hash)];
+    struct store_node **bucket =
+        &store->node_buckets[blanket_root_store_path_bucket(store, node->hash)];
 
     node->bucket_next = *bucket;
     *bucket = node;
-    blanket_store_tree_append(parent, node);
-    blanket_store_tree_account(store, node, true);
+    blanket_root_store_tree_append(parent, node);
+    blanket_root_store_tree_account(store, node, true);
 }
 
 /* The inverse; the node itself lives on. */
-void blanket_store_tree_unlink(struct blanket_root_store *store, struct store_node *node)
+void blanket_root_store_tree_unlink(struct blanket_root_store *store, struct store_node *node)
 {
-    struct store_node **link = &store->node_buckets[blanket_store_path_bucket(store, node->hash)];
+    struct store_node **link =
+        &store->node_buckets[blanket_root_store_path_bucket(store, node->hash)];
 
     while (*link != node) {
         link = &(*link)->bucket_next;
     }
     *link = node->bucket_next;
-    blanket_store_tree_account(store, node, false);
-    blanket_store_tree_detach(node);
+    blanket_root_store_tree_account(store, node, false);
+    blanket_root_store_tree_detach(node);
 }
 
 /* The node after this one and all below it, within a subtree; NULL at the end. */
-struct store_node *blanket_store_tree_after(const struct store_node *top,
-                                            const struct store_node *node)
+struct store_node *blanket_root_store_tree_after(const struct store_node *top,
+                                                 const struct store_node *node)
 {
     while (node != top) {
         if (node->next != NULL) {
@@ -235,10 +239,10 @@ struct store_node *blanket_store_tree_after(const struct store_node *top,
 }
 
 /* The next node of a subtree, parents first. */
-struct store_node *blanket_store_tree_next(const struct store_node *top,
-                                           const struct store_node *node)
+struct store_node *blanket_root_store_tree_next(const struct store_node *top,
+                                                const struct store_node *node)
 {
-    return node->first != NULL ? node->first : blanket_store_tree_after(top, node);
+    return node->first != NULL ? node->first : blanket_root_store_tree_after(top, node);
 }
 
 /* Frees all below a node, leaf by leaf. fire: tell those who watch exactly what goes. */
@@ -257,16 +261,16 @@ static void subtree_free(struct blanket_root_store *store, struct store_node *to
         }
         parent = node->parent;
         if (fire) {
-            blanket_store_watch_fire_removed(store, node);
+            blanket_root_store_watch_fire_removed(store, node);
         }
-        blanket_store_tree_unlink(store, node);
-        blanket_store_tree_discard(store, node);
+        blanket_root_store_tree_unlink(store, node);
+        blanket_root_store_tree_discard(store, node);
         node = parent;
     }
 }
 
 /* Who may list a node's parent. The special nodes count as root's, as do their names. */
-const struct store_permissions *blanket_store_tree_parent_permissions(
+const struct store_permissions *blanket_root_store_tree_parent_permissions(
     const struct blanket_root_store *store, const struct store_node *node)
 {
     const struct store_node *parent = node->parent != NULL ? node->parent : store->root;
@@ -279,7 +283,7 @@ const struct store_permissions *blanket_store_tree_parent_permissions(
  * needing memory. Watches below fire exactly on what goes, children first; then those on the node
  * and above.
  */
-void blanket_store_tree_remove(struct blanket_root_store *store, struct store_node *node)
+void blanket_root_store_tree_remove(struct blanket_root_store *store, struct store_node *node)
 {
     struct store_node *parent = node->parent;
     struct store_change change = {0};
@@ -298,20 +302,20 @@ void blanket_store_tree_remove(struct blanket_root_store *store, struct store_no
             store->path[at] = '/';
             memcpy(store->path + at + 1, walk->name, walk->name_size);
         }
-        blanket_store_path_load(store, store->path, size, &change.path);
+        blanket_root_store_path_load(store, store->path, size, &change.path);
         change.old_permissions = node->content.permissions;
         change.parent_permissions = parent->content.permissions;
-        blanket_store_watch_fire(store, &change);
+        blanket_root_store_watch_fire(store, &change);
     }
-    blanket_store_tree_unlink(store, node);
-    blanket_store_tree_discard(store, node);
-    blanket_store_tree_touch(store, parent);
+    blanket_root_store_tree_unlink(store, node);
+    blanket_root_store_tree_discard(store, node);
+    blanket_root_store_tree_touch(store, parent);
 }
 
 /* Frees a whole tree, silently. */
-void blanket_store_tree_drop(struct blanket_root_store *store, struct store_node *root)
+void blanket_root_store_tree_drop(struct blanket_root_store *store, struct store_node *root)
 {
     subtree_free(store, root, false);
-    blanket_store_tree_account(store, root, false);
-    blanket_store_tree_discard(store, root);
+    blanket_root_store_tree_account(store, root, false);
+    blanket_root_store_tree_discard(store, root);
 }

@@ -8,7 +8,7 @@
 
 static struct store_watch **watch_bucket(const struct blanket_root_store *store, uint64_t hash)
 {
-    return &store->watch_buckets[blanket_store_path_bucket(store, hash)];
+    return &store->watch_buckets[blanket_root_store_path_bucket(store, hash)];
 }
 
 static struct store_watch *watch_find(const struct store_request *request,
@@ -51,8 +51,8 @@ static void watch_link(struct store_watch *watch)
     connection->store->watch_count++;
 }
 
-enum store_error blanket_store_watch_add(struct store_request *request,
-                                         const struct store_path *path, const char *token)
+enum store_error blanket_root_store_watch_add(struct store_request *request,
+                                              const struct store_path *path, const char *token)
 {
     struct blanket_root_store *store = request->store;
     struct store_domain *domain = request->connection->domain;
@@ -64,14 +64,15 @@ enum store_error blanket_store_watch_add(struct store_request *request,
     if (watch_find(request, path, token) != NULL) {
         return STORE_EEXIST;
     }
-    if (!blanket_store_domain_privileged(domain) &&
+    if (!blanket_root_store_domain_privileged(domain) &&
         domain->watch_count >= store->limits.watch_count) {
         return STORE_E2BIG;
     }
-    if (!blanket_store_domain_affords(request, domain, charge)) {
+    if (!blanket_root_store_domain_affords(request, domain, charge)) {
         return STORE_ENOMEM;
     }
-    watch = blanket_store_arena_allocate(&store->arena, sizeof(*watch) + path->size + token_size);
+    watch = blanket_root_store_arena_allocate(&store->arena,
+                                              sizeof(*watch) + path->size + token_size);
     if (watch == NULL) {
         return STORE_ENOMEM;
     }
@@ -84,8 +85,8 @@ enum store_error blanket_store_watch_add(struct store_request *request,
     watch->token_size = (uint32_t)token_size;
     memcpy(watch->text, path->text, path->size);
     memcpy(watch->text + path->size, token, token_size);
-    if (!blanket_store_output_own(watch)) {
-        blanket_store_arena_free(&store->arena, watch);
+    if (!blanket_root_store_output_own(watch)) {
+        blanket_root_store_arena_free(&store->arena, watch);
         return STORE_ENOMEM;
     }
     watch_link(watch);
@@ -115,12 +116,12 @@ static void watch_end(struct store_watch *watch)
     connection->domain->watch_count--;
     connection->domain->memory_size -= watch->charge;
     connection->store->watch_count--;
-    blanket_store_output_forget(watch);
-    blanket_store_arena_free(&connection->store->arena, watch);
+    blanket_root_store_output_forget(watch);
+    blanket_root_store_arena_free(&connection->store->arena, watch);
 }
 
-enum store_error blanket_store_watch_remove(struct store_request *request,
-                                            const struct store_path *path, const char *token)
+enum store_error blanket_root_store_watch_remove(struct store_request *request,
+                                                 const struct store_path *path, const char *token)
 {
     struct store_watch *watch = watch_find(request, path, token);
 
@@ -131,7 +132,7 @@ enum store_error blanket_store_watch_remove(struct store_request *request,
     return STORE_OK;
 }
 
-void blanket_store_watch_remove_all(struct blanket_root_store_connection *connection)
+void blanket_root_store_watch_remove_all(struct blanket_root_store_connection *connection)
 {
     while (connection->watches != NULL) {
         watch_end(connection->watches);
@@ -141,7 +142,7 @@ void blanket_store_watch_remove_all(struct blanket_root_store_connection *connec
 static bool readable(const struct store_watch *watch, const struct store_permissions *list)
 {
     return list != NULL &&
-           (blanket_store_permission_access(watch->connection, list) & STORE_ACCESS_READ) != 0;
+           (blanket_root_store_permission_access(watch->connection, list) & STORE_ACCESS_READ) != 0;
 }
 
 /* The only place that decides who hears of a change (XSA-115). */
@@ -152,7 +153,8 @@ static bool watch_permitted(const struct store_watch *watch, const struct store_
 }
 
 /* Fires the watches on the change's path and, unless it is exact, on those above. */
-void blanket_store_watch_fire(struct blanket_root_store *store, const struct store_change *change)
+void blanket_root_store_watch_fire(struct blanket_root_store *store,
+                                   const struct store_change *change)
 {
     const struct store_path *path = &change->path;
     uint32_t level = change->exact || path->text[0] == '@' ? path->depth : 0;
@@ -164,48 +166,49 @@ void blanket_store_watch_fire(struct blanket_root_store *store, const struct sto
         uint64_t hash = store->levels[level].hash;
         struct store_watch *watch = *watch_bucket(store, hash);
         uint32_t size;
-        const char *text = blanket_store_path_level(store, path, level, &size);
+        const char *text = blanket_root_store_path_level(store, path, level, &size);
 
         for (; watch != NULL; watch = watch->bucket_next) {
             if (watch->hash == hash && watch->path_size == size &&
                 memcmp(watch->text, text, size) == 0 && watch_permitted(watch, change)) {
-                blanket_store_output_event(watch, path->text + watch->prefix_size,
-                                           path->size - watch->prefix_size);
+                blanket_root_store_output_event(watch, path->text + watch->prefix_size,
+                                                path->size - watch->prefix_size);
             }
         }
     }
 }
 
 /* Fires the watches on exactly a node that is about to go with one above it. */
-void blanket_store_watch_fire_removed(struct blanket_root_store *store,
-                                      const struct store_node *node)
+void blanket_root_store_watch_fire_removed(struct blanket_root_store *store,
+                                           const struct store_node *node)
 {
     struct store_watch *watch = *watch_bucket(store, node->hash);
     struct store_change change = {0};
 
     for (; watch != NULL; watch = watch->bucket_next) {
         if (watch->hash == node->hash &&
-            blanket_store_tree_find(store, watch->hash, watch->text, watch->path_size) == node) {
+            blanket_root_store_tree_find(store, watch->hash, watch->text, watch->path_size) ==
+                node) {
             change.old_permissions = node->content.permissions;
-            change.parent_permissions = blanket_store_tree_parent_permissions(store, node);
+            change.parent_permissions = blanket_root_store_tree_parent_permissions(store, node);
             if (watch_permitted(watch, &change)) {
-                blanket_store_output_event(watch, watch->text + watch->prefix_size,
-                                           watch->path_size - watch->prefix_size);
+                blanket_root_store_output_event(watch, watch->text + watch->prefix_size,
+                                                watch->path_size - watch->prefix_size);
             }
         }
     }
 }
 
 /* index: 0 for @introduceDomain, 1 for @releaseDomain. */
-void blanket_store_watch_fire_special(struct blanket_root_store *store, uint32_t index)
+void blanket_root_store_watch_fire_special(struct blanket_root_store *store, uint32_t index)
 {
     const struct store_node *node = store->special[index];
     struct store_change change = {0};
 
     memcpy(store->path, node->name, node->name_size);
-    blanket_store_path_load(store, store->path, node->name_size, &change.path);
+    blanket_root_store_path_load(store, store->path, node->name_size, &change.path);
     change.new_permissions = node->content.permissions;
-    change.parent_permissions = blanket_store_tree_parent_permissions(store, node);
+    change.parent_permissions = blanket_root_store_tree_parent_permissions(store, node);
     change.exact = true;
-    blanket_store_watch_fire(store, &change);
+    blanket_root_store_watch_fire(store, &change);
 }
