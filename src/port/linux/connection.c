@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * STORE verbs: a connection is a port of its end, so the end's slots are checked here, and the engine sees
+ * only what belongs to a live connection.
+ */
+#include "linux_private.h"
+
+struct store_verb {
+    uint16_t verb;
+    uint8_t item_count;
+    bool has_payload;
+};
+
+static const struct store_verb verbs[] = {
+    {BLANKET_VERB_STORE_CONNECT, 1, false},   {BLANKET_VERB_STORE_DISCONNECT, 1, false},
+    {BLANKET_VERB_STORE_RECEIVE, 1, false},   {BLANKET_VERB_STORE_READ, 4, true},
+    {BLANKET_VERB_STORE_WRITE, 4, true},      {BLANKET_VERB_STORE_WRITE_GRANT, 5, true},
+    {BLANKET_VERB_STORE_WRITE_PORT, 5, true}, {BLANKET_VERB_STORE_WATCH, 4, true},
+    {BLANKET_VERB_STORE_TRANSACT, 3, true},
+};
+
+static const struct store_verb *verb_find(uint16_t number)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (verbs[i].verb == number) {
+            return &verbs[i];
+        }
+    }
+    return NULL;
+}
+
+static int shape_check(const struct store_verb *verb, const struct blanket_call *call)
+{
+    if (call->element_count != 1 || call->element_items != verb->item_count || !call->items ||
+        !call->results || (call->payload_size != 0 && (!verb->has_payload || !call->payload)) ||
+        call->payload_size > BLANKET_PAYLOAD_SIZE_MAX || (call->reply_max != 0 && !call->reply)) {
+        return -BLANKET_EINVAL;
+    }
+    return 0;
+}
+
+/* One result, made here. */
+static int answer(struct blanket_call *call, uint64_t result)
+{
+    call->results[0] = result;
+    call->done = 1;
+    if (blanket_result_status(result) == -BLANKET_ENOSPC) {
+        call->detail = blanket_result_value(result);
+    }
+    return 0;
+}
+
+static int connect_serve(struct linux_end *end, struct blanket_call *call)
+{
+    struct linux_port *port = NULL;
+    uint64_t result = blanket_linux_port_slot(end, call->items[0], &port);
+    int status;
+
+    if (result) {
+        return answer(call, result);
+    }
+    status = blanket_linux_broker_call(end, call);
+    if (status == 0 && blanket_result_status(call->results[0]) == 0) {
+        blanket_linux_port_fill(port, call->items[0], BLANKET_PORT_STATE_STORE);
+    }
+    return status;
+}
+
+static int disconnect_serve(struct linux_end *end, struct blanket_call *call)
+{
+    struct linux_port *port;
+    uint32_t index;
+    int status = blanket_linux_slot_index(call->items[0], BLANKET_ITEM_PORT, end->port_count,
+                                          &index);
+
+    if (status) {
+        return answer(call, blanket_result(status, 0));
+    }
+    port = &end->ports[index];
+    if (blanket_linux_slot_holds(&port->slot, call->items[0]) &&
+        port->kind != BLANKET_PORT_STATE_STORE) {
+        return answer(call, blanket_result(-BLANKET_EINVAL, 0)); /* EVTCHN_CLOSE ends a channel */
+    }
+    if (!blanket_linux_slot_retire(&port->slot, call->items[0])) {
+        return answer(call, blanket_result(0, 0));
+    }
+    port->slot.state = LINUX_CLOSING;
+    status = blanket_linux_broker_call(end, call);
+    if (status == 0 && blanket_result_status(call->results[0]) == 0) {
+        blanket_linux_port_free(port);
+    }
+    return status;
+}
+
+/* The grant or port whose number is to be published is the end's own and live. */
+static int published_check(const struct linux_end *end, const struct blanket_call *call)
+{
+    bool grant = call->verb == BLANKET_VERB_STORE_WRITE_GRANT;
+    const struct linux_slot *slot;
+    uint32_t index;
+    int status;
+
+    if (!grant && call->verb != BLANKET_VERB_STORE_WRITE_PORT) {
+        return 0;
+    }
+    status = blanket_linux_slot_index(call->items[4],
+                                      grant ? BLANKET_ITEM_GRANT : BLANKET_ITEM_PORT,
+                                      grant ? end->grant_count : end->port_count, &index);
+    if (status) {
+        return status;
+    }
+    slot = grant ? &end->grants[index].slot : &end->ports[index].slot;
+    if (slot->state != LINUX_LIVE || !blanket_linux_slot_holds(slot, call->items[4]) ||
+        (!grant && end->ports[index].kind == BLANKET_PORT_STATE_STORE)) {
+        return -BLANKET_ENOENT;
+    }
+    return 0;
+}
+
+static int request_serve(struct linux_end *end, struct blanket_call *call)
+{
+    uint32_t index;
+    int status = blanket_linux_slot_index(call->items[0], BLANKET_ITEM_PORT, end->port_count,
+                                          &index);
+
+    if (status == 0) {
+        const struct linux_port *port = &end->ports[index];
+
+        if (port->slot.state != LINUX_LIVE || port->kind != BLANKET_PORT_STATE_STORE ||
+            !blanket_linux_slot_holds(&port->slot, call->items[0])) {
+            status = -BLANKET_ENOENT;
+        }
+    }
+    status = status ? status : published_check(end, call);
+    return status ? answer(call, blanket_result(status, 0)) : blanket_linux_broker_call(end, call);
+}
+
+/* A verb of this room. -BLANKET_ENOSYS: unknown, or the end has no view. */
+int blanket_linux_connection_call(struct linux_end *end, struct blanket_call *call)
+{
+    const struct store_verb *verb = verb_find(call->verb);
+    int status;
+
+    if (!verb || !end->view) {
+        return -BLANKET_ENOSYS;
+    }
+    status = shape_check(verb, call);
+    if (status) {
+        return status;
+    }
+    if (end->dead && call->verb != BLANKET_VERB_STORE_DISCONNECT) {
+        return -BLANKET_ENOTCONN;
+    }
+    switch (call->verb) {
+    case BLANKET_VERB_STORE_CONNECT:
+        return connect_serve(end, call);
+    case BLANKET_VERB_STORE_DISCONNECT:
+        return disconnect_serve(end, call);
+    default:
+        return request_serve(end, call);
+    }
+}
