@@ -127,6 +127,7 @@ int blanket_xenstore_connection_close(struct blanket_store *store, struct store_
                                       uint64_t item)
 {
     uint32_t generation = blanket_item_generation(item);
+    struct store_connection *connection;
     struct store_port *port;
 
     if (port_find(view, item, &port) != 0) {
@@ -142,8 +143,9 @@ int blanket_xenstore_connection_close(struct blanket_store *store, struct store_
     if (port->generation < generation) {
         return -BLANKET_ENOENT; /* there is an older one: not what the caller means */
     }
-    blanket_xenstore_connection_end(store, port->connection);
-    blanket_xenstore_connection_settle(store, port->connection);
+    connection = port->connection;
+    blanket_xenstore_connection_end(store, connection);
+    blanket_xenstore_connection_settle(store, connection);
     blanket_xenstore_pump(store, STORE_CALL_BUDGET);
     return port->connection != NULL && port->generation == generation ? -BLANKET_EBUSY : 0;
 }

@@ -115,22 +115,16 @@ static const char *transaction_answer(struct blanket_store *store, const struct 
 }
 
 /* The same of a watch. */
-static const char *watch_answer(struct blanket_store *store, const struct store_job *job)
+static const char *watch_answer(const struct store_job *job)
 {
-    struct store_watch *watch = job->watch;
+    const struct store_watch *watch = job->watch;
 
     if (watch->generation != job->watch_generation) {
         return "OK"; /* RESET_WATCHES came between: as if it had been set, or unset, before that */
     }
-    if (job->type != XS_UNWATCH) {
-        return NULL;
-    }
-    if (watch->state == STORE_WATCH_RENEW) {
-        blanket_xenstore_watch_free(store, watch); /* the store below doesn't have it (any more) */
-        return "OK";
-    }
-    /* RESET_WATCHES came between: it is ended without this. */
-    return watch->state >= STORE_WATCH_ENDING || watch->orphan ? "OK" : NULL;
+    /* Or it is being ended for that, without this. */
+    return job->type == XS_UNWATCH && (watch->state >= STORE_WATCH_ENDING || watch->orphan) ? "OK"
+                                                                                            : NULL;
 }
 
 static bool has_room(const struct store_connection *connection, uint32_t bound)
@@ -248,7 +242,7 @@ enum store_verdict blanket_xenstore_request_try(struct blanket_store *store,
     if (job->transaction != NULL) {
         answer = transaction_answer(store, job);
     } else if (job->watch != NULL) {
-        answer = watch_answer(store, job);
+        answer = watch_answer(job);
     }
     if (answer != NULL) {
         blanket_xenstore_reply_text(store, connection, store->call, job, answer);

@@ -145,10 +145,8 @@ static int serve_end(struct blanket_store *store, struct store_demand *demand)
         (demand->call->payload[0] != 'T' && demand->call->payload[0] != 'F')) {
         return -BLANKET_EINVAL;
     }
-    status = blanket_xenstore_demand_take_raw(store, demand);
-    if (status != 0) {
-        return status;
-    }
+    memcpy(blanket_xenstore_demand_body(store), demand->call->payload, 2);
+    demand->job.size = 2;
     blanket_xenstore_name_remove(&store->transaction_names, &transaction->name);
     status = blanket_xenstore_demand_submit(store, demand);
     if (status != 0) {

@@ -323,7 +323,10 @@ static inline void fake_serve_transaction(struct fake *fake, const struct xsd_so
     char text[16];
 
     if (header->type == XS_TRANSACTION_START) {
-        assert_non_null(place);
+        if (place == NULL) {
+            fake_error(fake, header, "ENOSPC");
+            return;
+        }
         *place = ++fake->next_transaction;
         fake->open_transactions++;
         snprintf(text, sizeof(text), "%u", *place);

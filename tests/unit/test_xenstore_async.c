@@ -87,70 +87,73 @@ static void test_strays(void **state)
     stop(&fake, &caller);
 }
 
+static const struct {
+    uint32_t asked;
+    uint32_t type;
+    const char *body;
+    uint32_t size;
+} nonsense[] = {
+    {XS_READ, XS_WRITE, "OK", 3},
+    {XS_READ, XS_DIRECTORY, "", 0},
+    {XS_READ, 0xffff, "", 0},
+    {XS_READ, XS_ERROR, "", 0},
+    {XS_READ, XS_ERROR, "ENOENT", 6},
+    {XS_READ, XS_ERROR, "\0", 1},
+    {XS_READ, XS_ERROR, "enoent", 7},
+    {XS_READ, XS_ERROR, "E\0X", 4},
+    {XS_READ, XS_ERROR, "ENO ENT", 8},
+    {XS_DIRECTORY, XS_DIRECTORY, "a", 1},
+    {XS_DIRECTORY, XS_DIRECTORY, "\0", 1},
+    {XS_DIRECTORY, XS_DIRECTORY, "a\0\0b", 5},
+    {XS_DIRECTORY, XS_DIRECTORY, "a\0b", 3},
+    {XS_GET_PERMS, XS_GET_PERMS, "n0", 2},
+    {XS_GET_PERMS, XS_GET_PERMS, "x0", 3},
+    {XS_WRITE, XS_WRITE, "OK", 2},
+    {XS_WRITE, XS_WRITE, "", 0},
+    {XS_WRITE, XS_WRITE, "NO", 3},
+    {XS_RM, XS_RM, "OK\0", 4},
+    {XS_MKDIR, XS_READ, "OK", 3},
+    {XS_SET_PERMS, XS_WRITE, "OK", 3},
+    {XS_WATCH, XS_UNWATCH, "OK", 3},
+    {XS_TRANSACTION_START, XS_TRANSACTION_START, "", 0},
+    {XS_TRANSACTION_START, XS_TRANSACTION_START, "1", 1},
+    {XS_TRANSACTION_START, XS_TRANSACTION_START, "0", 2},
+    {XS_TRANSACTION_START, XS_TRANSACTION_START, "4294967296", 11},
+    {XS_TRANSACTION_START, XS_TRANSACTION_START, "12x", 4},
+    {XS_TRANSACTION_START, XS_TRANSACTION_START, "12345678901234567890", 21},
+    {XS_READ, XS_ERROR, "E23456789012345678901234567890123", 33},
+};
+
 /* Answers that aren't answers to what was asked: the caller is told EIO, once. */
 static void test_nonsense(void **state)
 {
-    static const struct {
-        uint32_t asked;
-        uint32_t type;
-        const char *body;
-        uint32_t size;
-    } bad[] = {
-        {XS_READ, XS_WRITE, "OK", 3},
-        {XS_READ, XS_DIRECTORY, "", 0},
-        {XS_READ, 0xffff, "", 0},
-        {XS_READ, XS_ERROR, "", 0},
-        {XS_READ, XS_ERROR, "ENOENT", 6},
-        {XS_READ, XS_ERROR, "\0", 1},
-        {XS_READ, XS_ERROR, "enoent", 7},
-        {XS_READ, XS_ERROR, "E\0X", 4},
-        {XS_READ, XS_ERROR, "ENO ENT", 8},
-        {XS_DIRECTORY, XS_DIRECTORY, "a", 1},
-        {XS_DIRECTORY, XS_DIRECTORY, "\0", 1},
-        {XS_DIRECTORY, XS_DIRECTORY, "a\0\0b", 5},
-        {XS_DIRECTORY, XS_DIRECTORY, "a\0b", 3},
-        {XS_GET_PERMS, XS_GET_PERMS, "n0", 2},
-        {XS_GET_PERMS, XS_GET_PERMS, "x0", 3},
-        {XS_WRITE, XS_WRITE, "OK", 2},
-        {XS_WRITE, XS_WRITE, "", 0},
-        {XS_WRITE, XS_WRITE, "NO", 3},
-        {XS_RM, XS_RM, "OK\0", 4},
-        {XS_MKDIR, XS_READ, "OK", 3},
-        {XS_SET_PERMS, XS_WRITE, "OK", 3},
-        {XS_WATCH, XS_UNWATCH, "OK", 3},
-        {XS_TRANSACTION_START, XS_TRANSACTION_START, "", 0},
-        {XS_TRANSACTION_START, XS_TRANSACTION_START, "1", 1},
-        {XS_TRANSACTION_START, XS_TRANSACTION_START, "0", 2},
-        {XS_TRANSACTION_START, XS_TRANSACTION_START, "4294967296", 11},
-        {XS_TRANSACTION_START, XS_TRANSACTION_START, "12x", 4},
-        {XS_TRANSACTION_START, XS_TRANSACTION_START, "12345678901234567890", 21},
-        {XS_READ, XS_ERROR, "E23456789012345678901234567890123", 33},
-    };
     struct fake fake;
     struct caller caller;
     uint32_t i;
 
     (void)state;
     start_async(&fake, &caller);
-    for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-        if (bad[i].asked == XS_WATCH) {
+    for (i = 0; i < sizeof(nonsense) / sizeof(*nonsense); i++) {
+        if (nonsense[i].asked == XS_WATCH) {
             assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 1, "a"), 0);
-        } else if (bad[i].asked == XS_TRANSACTION_START) {
+        } else if (nonsense[i].asked == XS_TRANSACTION_START) {
             assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 1, NULL), 0);
-        } else if (bad[i].asked == XS_SET_PERMS) {
+        } else if (nonsense[i].asked == XS_SET_PERMS) {
             assert_int_equal(
                 caller_ask(&caller, BLANKET_VERB_STORE_WRITE, XS_SET_PERMS, 0, 0, "a\0n0", 5), 0);
         } else {
             assert_int_equal(caller_ask(&caller,
-                                        bad[i].asked == XS_READ || bad[i].asked == XS_DIRECTORY ||
-                                                bad[i].asked == XS_GET_PERMS
+                                        nonsense[i].asked == XS_READ ||
+                                                nonsense[i].asked == XS_DIRECTORY ||
+                                                nonsense[i].asked == XS_GET_PERMS
                                             ? BLANKET_VERB_STORE_READ
                                             : BLANKET_VERB_STORE_WRITE,
-                                        bad[i].asked, 0, 0, "a", 2),
+                                        nonsense[i].asked, 0, 0, "a", 2),
                              0);
         }
         assert_int_equal(fake.sent_count, 1);
-        fake_input(&fake, bad[i].type, fake_header(&fake, 0).req_id, 0, bad[i].body, bad[i].size);
+        fake_input(&fake, nonsense[i].type, fake_header(&fake, 0).req_id, 0, nonsense[i].body,
+                   nonsense[i].size);
         caller_takes(&caller, XS_ERROR, caller.req_id, "EIO", 4);
         fake_answer_all(&fake); /* too late */
         caller_takes_nothing(&caller);
@@ -414,6 +417,90 @@ static void test_full(void **state)
                      0);
     fake_answer_all(&fake);
     assert_int_equal(caller_disconnect(&other), 0);
+    stop(&fake, &caller);
+}
+
+/* What couldn't be asked for lack of room is as it was. */
+static void test_full_undone(void **state)
+{
+    struct blanket_store_limits limits = fake_limits;
+    struct blanket_store_view_spec spec = fake_spec(1);
+    struct fake fake;
+    struct caller caller;
+    char payload[4112] = "p";
+    uint32_t i;
+    int status = 0;
+
+    (void)state;
+    limits.queue_size = 4128;
+    fake_begin(&fake, &limits);
+    spec.requests = 1000;
+    caller_begin(&caller, &fake, fake_view(&fake, &spec), 3);
+    assert_int_equal(caller_connect(&caller), 0);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 1, "a"), 0);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 1, NULL), 0);
+    caller_takes(&caller, XS_WATCH_EVENT, 1, "a", 2);
+    fake.refuse = true;
+    for (i = 4000; i > 0; i /= 2) {
+        do {
+            status = caller_ask(&caller, BLANKET_VERB_STORE_WRITE, XS_WRITE, 0, 0, payload, 1 + i);
+        } while (status == 0);
+        assert_int_equal(status, -BLANKET_EAGAIN);
+    }
+    assert_int_equal(caller_watch(&caller, XS_UNWATCH, 0, 1, "a"), -BLANKET_EAGAIN);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 1, "T"), -BLANKET_EAGAIN);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 2, "a"), -BLANKET_EAGAIN);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_START, 2, NULL), -BLANKET_EAGAIN);
+    fake_fire(&fake, FRONTEND "/a");
+    assert_int_equal(caller_receive(&caller), 0);
+    assert_int_equal(caller.header.type, XS_WATCH_EVENT);
+    fake.refuse = false;
+    blanket_store_ready(fake.store);
+    do {
+        assert_int_equal(caller_receive(&caller), 0);
+    } while (caller.call.reply_size != 0);
+    assert_int_equal(caller_watch(&caller, XS_UNWATCH, 0, 1, "a"), 0);
+    caller_told(&caller, XS_UNWATCH, "OK", 3);
+    assert_int_equal(caller_transact(&caller, XS_TRANSACTION_END, 1, "T"), 0);
+    caller_told(&caller, XS_TRANSACTION_END, "OK", 3);
+    stop(&fake, &caller);
+}
+
+static void test_nonsense_raw(void **state)
+{
+    static const struct {
+        uint32_t type;
+        const char *body;
+        uint32_t size;
+    } bad[] = {{XS_DIRECTORY, "a", 1},
+               {XS_GET_PERMS, "n0", 2},
+               {XS_GET_PERMS, "", 0},
+               {XS_DIRECTORY_PART, "", 0},
+               {XS_DIRECTORY_PART, "7", 1},
+               {XS_GET_DOMAIN_PATH, "/local", 6},
+               {XS_IS_DOMAIN_INTRODUCED, "T", 1},
+               {XS_IS_DOMAIN_INTRODUCED, "", 0},
+               {XS_IS_DOMAIN_INTRODUCED, "TTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT", 33}};
+    struct blanket_store_view_spec spec = fake_raw_spec(3);
+    struct fake fake;
+    struct caller caller;
+    uint32_t i;
+
+    (void)state;
+    fake_begin(&fake, &fake_limits);
+    caller_begin(&caller, &fake, fake_view(&fake, &spec), 1);
+    assert_int_equal(caller_connect(&caller), 0);
+    fake.asynchronous = true;
+    for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        assert_int_equal(caller_read(&caller, bad[i].type, BLANKET_ROOT_ALL, "/"), 0);
+        fake_input(&fake, bad[i].type, fake_header(&fake, 0).req_id, 0, bad[i].body, bad[i].size);
+        fake.sent_count = 0;
+        caller_takes(&caller, XS_ERROR, caller.req_id, "EIO", 4);
+    }
+    assert_int_equal(caller_read(&caller, XS_DIRECTORY, BLANKET_ROOT_ALL, "/"), 0);
+    fake_input(&fake, XS_DIRECTORY, fake_header(&fake, 0).req_id, 0, "", 0);
+    fake.sent_count = 0;
+    caller_takes(&caller, XS_DIRECTORY, caller.req_id, "", 0);
     stop(&fake, &caller);
 }
 
@@ -877,6 +964,8 @@ int main(void)
         cmocka_unit_test(test_coalescing),
         cmocka_unit_test(test_smallest_queue),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_full_undone),
+        cmocka_unit_test(test_nonsense_raw),
         cmocka_unit_test(test_quotas),
         cmocka_unit_test(test_refused_below),
         cmocka_unit_test(test_pipeline),

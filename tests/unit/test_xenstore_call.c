@@ -239,7 +239,18 @@ static void test_unknown(void **state)
     caller.view += 1000;
     assert_int_equal(caller_read(&caller, XS_READ, 0, "state"), -BLANKET_EPERM);
     caller.view -= 1001;
-    caller.call.element_count = 2;
+    caller_request(&caller, XS_READ);
+    caller.items[2] = blanket_item(BLANKET_ITEM_ROOT, 0, 0);
+    caller.items[3] = blanket_item(BLANKET_ITEM_TRANSACTION, 0, 0);
+    caller.call.verb = BLANKET_VERB_STORE_READ;
+    caller.call.endpoint = caller.view;
+    caller.call.element_items = 4;
+    for (verb = 0; verb < 65536; verb++) {
+        caller.call.element_count = (uint16_t)verb;
+        if (verb != 1) {
+            assert_int_equal(blanket_store_call(fake.store, &caller.call), -BLANKET_EINVAL);
+        }
+    }
     assert_int_equal(fake.total, 0);
     stop(&fake, &caller);
 }
@@ -437,6 +448,7 @@ static void test_connections(void **state)
     assert_int_equal(caller_receive(&other), -BLANKET_ENOENT);
     assert_int_equal(caller_disconnect(&other), 0); /* not there: its generation is used up */
     assert_int_equal(caller_connect(&other), -BLANKET_ESTALE);
+    assert_int_equal(blanket_result_value(other.result), 1); /* what it must exceed */
     other.generation = 2;
     assert_int_equal(caller_connect(&other), 0);
     other.generation = 1;

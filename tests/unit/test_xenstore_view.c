@@ -313,6 +313,7 @@ static void test_raw(void **state)
     struct fake fake;
     struct caller caller;
     const unsigned all = BLANKET_ROOT_ALL;
+    char path[4097] = "x";
 
     (void)state;
     fake_begin(&fake, &fake_limits);
@@ -329,6 +330,12 @@ static void test_raw(void **state)
     assert_int_equal(caller_read(&caller, XS_IS_DOMAIN_INTRODUCED, all, "7"), 0);
     caller_told(&caller, XS_IS_DOMAIN_INTRODUCED, "T", 2);
     assert_int_equal(caller_read(&caller, XS_CONTROL, all, "7"), -BLANKET_EINVAL);
+    assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_READ, XS_READ, all, 0, path, 4097),
+                     -BLANKET_EMSGSIZE);
+    assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_WRITE, XS_WRITE, all, 0, path, 4097),
+                     -BLANKET_EMSGSIZE);
+    assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_READ, XS_READ, all, 0, NULL, 0), 0);
+    caller_error(&caller, "ENOENT");
     /* Also what is no path: the store's own answer. */
     assert_int_equal(caller_read(&caller, XS_READ, all, "//.."), 0);
     caller_error(&caller, "ENOENT");
