@@ -20,10 +20,11 @@ struct blanket_endpoint {
     uint32_t inflight;   /* atomic: calls between pin and unpin */
     uint32_t events;     /* BLANKET_EVENT_* not taken yet */
     uint32_t rights;     /* constant while not FREE, as all that follows but `used`... */
-    uint16_t parent;     /* in the guest's table; BLANKET_OWNER_NONE for its own */
+    uint16_t parent;     /* atomic; in the guest's table; BLANKET_OWNER_NONE for its own */
     uint16_t child_count;
     uint8_t depth;
-    uint8_t zero[3];
+    uint8_t shared; /* minted into a scope that other guests may have too */
+    uint8_t zero[2];
     uint32_t event_base;
     uint32_t grant_base; /* reference that the peer sees for index 0 of this endpoint */
     uint32_t used[BLANKET_TABLE_COUNT]; /* slots that aren't FREE */
@@ -38,6 +39,16 @@ struct blanket_endpoint {
     char name[BLANKET_NAME_SIZE];
 };
 
+/* Where a pass of the worker stopped for want of budget, and what it had found by then. */
+struct blanket_sweep_place {
+    uint32_t endpoint; /* endpoints below this index are left; 0: the pass is complete */
+    uint32_t kind;     /* of the last of these: enum blanket_table_kind; COUNT: its slots are done */
+    uint32_t slot;     /* index in that table's window */
+    uint8_t more;      /* another pass is worth while at once */
+    uint8_t waits;     /* something waits for a peer, a call in flight or a level below */
+    uint8_t zero[2];
+};
+
 struct blanket_guest {
     void *host;           /* the host's cookie; NULL-able: `attached` says if it is one */
     uint64_t label;
@@ -47,6 +58,7 @@ struct blanket_guest {
     uint32_t vcpu_count;
     uint32_t work;        /* atomic: 1 when there may be something to sweep */
     uint32_t event_next;  /* guest's lock: where EVENTS looks first, for fairness */
+    struct blanket_sweep_place sweep; /* worker's: where its pass over this guest goes on */
     struct blanket_endpoint *endpoints;
     struct blanket_table tables[BLANKET_TABLE_COUNT];
     uint64_t bytes;
@@ -104,7 +116,7 @@ struct blanket_level {
     uint32_t epoch;        /* atomic: of the policy */
     uint32_t working;      /* atomic: one worker at a time */
     uint32_t work_guest;   /* worker's: where it goes on */
-    uint32_t work_endpoint;
+    uint32_t zero;
     uint64_t bytes;        /* atomic */
     struct blanket_guest *guests;     /* limits.guests */
     struct blanket_context *contexts; /* limits.vcpus, then the worker's */
@@ -187,6 +199,10 @@ static inline void blanket_element_refuse(struct blanket_request *request, uint3
     request->context->elements[element].state = BLANKET_ELEMENT_DONE;
     request->context->results[request->batch_first + element] = blanket_result(status, value);
 }
+
+/* A status that a host or a below may give: 0 or one of enum blanket_errno but EIO, negated. What isn't
+ * one is no answer: lost. */
+int blanket_errno_is_answer(int status);
 
 static inline void blanket_count(uint64_t *counter)
 {

@@ -7,8 +7,9 @@ static const uint8_t kind_quota[BLANKET_TABLE_COUNT] = {
     BLANKET_QUOTA_PORTS,
 };
 
-static struct blanket_slot *slot_of(const struct blanket_request *request,
-                                    enum blanket_table_kind kind, uint64_t item, uint32_t *place)
+struct blanket_slot *blanket_object_slot(const struct blanket_request *request,
+                                         enum blanket_table_kind kind, uint64_t item,
+                                         uint32_t *place)
 {
     const struct blanket_endpoint *endpoint = request->endpoint;
     uint32_t index = blanket_item_index(item);
@@ -24,7 +25,7 @@ static struct blanket_slot *slot_of(const struct blanket_request *request,
 int blanket_object_find(const struct blanket_request *request, enum blanket_table_kind kind,
                         uint64_t item, uint32_t *place)
 {
-    const struct blanket_slot *slot = slot_of(request, kind, item, place);
+    const struct blanket_slot *slot = blanket_object_slot(request, kind, item, place);
 
     return slot ? blanket_slot_live(slot, blanket_item_generation(item)) : -BLANKET_ENOENT;
 }
@@ -48,14 +49,14 @@ int blanket_object_reserve(struct blanket_request *request, uint32_t element,
     uint32_t place;
     int rc;
 
-    slot = slot_of(request, kind, item, &place);
+    slot = blanket_object_slot(request, kind, item, &place);
     if (!slot) {
         *value = kind_quota[kind];
         return -BLANKET_ENOSPC;
     }
     rc = blanket_slot_reserve(table, place, blanket_item_generation(item), &state->previous);
     if (rc != 0) {
-        *value = rc == -BLANKET_ESTALE ? slot->generation : 0;
+        *value = rc == -BLANKET_ESTALE ? blanket_slot_newest(slot) : 0;
         return rc;
     }
     state->table = (uint8_t)kind;
@@ -86,7 +87,7 @@ int blanket_object_close(struct blanket_request *request, uint32_t element,
     uint32_t place;
     int was_live, rc;
 
-    slot = slot_of(request, kind, item, &place);
+    slot = blanket_object_slot(request, kind, item, &place);
     if (!slot) {
         return -BLANKET_ENOENT;
     }

@@ -14,6 +14,12 @@ enum blanket_outcome {
     BLANKET_OUTCOME_UNKNOWN = 2  /* lost */
 };
 
+/* The slot that `item` names by its index, whatever it holds, and *place; NULL if it isn't one of the
+ * endpoint's own. The lock isn't needed for this one. */
+struct blanket_slot *blanket_object_slot(const struct blanket_request *request,
+                                         enum blanket_table_kind kind, uint64_t item,
+                                         uint32_t *place);
+
 /*
  * The slot that `item` names: LIVE, of that generation. 0 and *place; -BLANKET_ENOENT.
  */

@@ -53,6 +53,11 @@ int blanket_slot_reserve(struct blanket_table *table, uint32_t place, uint32_t g
     return 0;
 }
 
+uint32_t blanket_slot_newest(const struct blanket_slot *slot)
+{
+    return slot->below_generation == UINT32_MAX ? UINT32_MAX : slot->generation;
+}
+
 void blanket_slot_refused(struct blanket_table *table, uint32_t place, uint32_t previous)
 {
     struct blanket_slot *slot = &table->slots[place];
@@ -70,11 +75,13 @@ int blanket_slot_close(struct blanket_slot *slot, uint32_t generation)
         }
         return 0;
     }
+    /* A create that is refused gives the slot its old generation back, and with it would lose the
+     * tombstone of one in between: whatever is destroyed meanwhile has to be asked for again. */
+    if (slot->state == BLANKET_SLOT_RESERVED || generation > slot->generation) {
+        return -BLANKET_EBUSY;
+    }
     if (generation < slot->generation) {
         return 0;
-    }
-    if (generation > slot->generation || slot->state == BLANKET_SLOT_RESERVED) {
-        return -BLANKET_EBUSY;
     }
     slot->state = BLANKET_SLOT_CLOSING;
     return 1;

@@ -98,10 +98,13 @@ void blanket_slot_refused(struct blanket_table *table, uint32_t place, uint32_t 
  * when the object has come and gone (a copy). */
 void blanket_slot_free(struct blanket_table *table, uint32_t place);
 
+/* What a create must exceed: UINT32_MAX if the slot has no generation left, here or below. */
+uint32_t blanket_slot_newest(const struct blanket_slot *slot);
+
 /*
  * Begin to destroy `generation`. 1: the slot is CLOSING now, go on below. 0: it isn't there (any
- * more), which is success; a free slot takes the generation as a tombstone. -BLANKET_EBUSY: its
- * create is under way, or another generation lives there.
+ * more), which is success; a free slot takes the generation as a tombstone. -BLANKET_EBUSY: a
+ * create is under way, or a newer generation was asked for than lives there.
  */
 int blanket_slot_close(struct blanket_slot *slot, uint32_t generation);
 
