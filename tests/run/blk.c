@@ -492,71 +492,78 @@ static void note_told(struct blk_request *request, int status)
     told->status = status;
 }
 
+/* What the backend answers a read of the first slot with: nine ways to be wrong. */
+static struct blkif_response bad_response(uint32_t bad)
+{
+    struct blkif_response response;
+
+    memset(&response, 0, sizeof(response));
+    response.id = bed.frontend->slots[0].id;
+    response.operation = BLKIF_OP_READ;
+    switch (bad) {
+    case 0:
+        response.id++;
+        break;
+    case 1:
+        response.id = 65535;
+        break;
+    case 2:
+        response.id += 1 << 16;
+        break;
+    case 3:
+        response.id = 0;
+        break;
+    case 4:
+        response.operation = BLKIF_OP_WRITE;
+        break;
+    case 5:
+        response.operation = BLKIF_OP_INDIRECT;
+        break;
+    case 6:
+        response.status = 1;
+        break;
+    case 7:
+        response.status = -3;
+        break;
+    default: /* this one is right, and there is one more than there were requests */
+        break;
+    }
+    return response;
+}
+
 static void test_bad_responses(void **state)
 {
     (void)state;
     for (uint32_t bad = 0; bad < 9; bad++) {
         struct told told = {0, 99};
-        struct blk_page page;
-        struct blk_segment segment;
-        struct blk_request request = {
-            .operation = BLK_READ, .segment_count = 1, .done = note_told, .context = &told};
-        struct blk_ring *ring;
+        struct blk_segment segment = {.last = 7};
+        struct blk_request request = {.operation = BLK_READ,
+                                      .segments = &segment,
+                                      .segment_count = 1,
+                                      .done = note_told,
+                                      .context = &told};
         struct blkif_response response;
 
         bed.front.persistent = bad & 1;
         bed_connect(&bed);
-        ring = &bed.frontend->ring;
-        assert_int_equal(bed_page_alloc(&bed, &page), 0);
-        memset(page.address, 0x11, 4096);
-        segment = (struct blk_segment){page, 0, 7};
-        request.segments = &segment;
+        assert_int_equal(bed_page_alloc(&bed, &segment.page), 0);
+        memset(segment.page.address, 0x11, 4096);
         assert_int_equal(blk_frontend_submit(bed.frontend, &request), 0);
         (void)blk_frontend_poll(bed.frontend);
         bed.backend->ring_event = false; /* it is we who answer */
-        memset(&response, 0, sizeof(response));
-        response.id = bed.frontend->slots[0].id;
-        response.operation = BLKIF_OP_READ;
-        switch (bad) {
-        case 0:
-            response.id++;
-            break;
-        case 1:
-            response.id = 65535;
-            break;
-        case 2:
-            response.id += 1 << 16;
-            break;
-        case 3:
-            response.id = 0;
-            break;
-        case 4:
-            response.operation = BLKIF_OP_WRITE;
-            break;
-        case 5:
-            response.operation = BLKIF_OP_INDIRECT;
-            break;
-        case 6:
-            response.status = 1;
-            break;
-        case 7:
-            response.status = -3;
-            break;
-        default:
-            break;
-        }
-        blk_ring_response_write(ring, 0, &response);
-        ring->front.sring->rsp_prod = bad == 8 ? 2 : 1; /* 8: more answers than requests */
+        response = bad_response(bad);
+        blk_ring_response_write(&bed.frontend->ring, 0, &response);
+        bed.frontend->ring.front.sring->rsp_prod = bad == 8 ? 2 : 1;
         bed.frontend->ring_event = true;
         bed_run(&bed);
         assert_int_equal(bed.frontend->stats.bad_responses, 1);
         assert_int_equal(told.count, 1);
         assert_int_equal(told.status, -BLANKET_ENOTCONN);
-        assert_int_equal(((uint8_t *)page.address)[0], 0x11);
+        assert_int_equal(((uint8_t *)segment.page.address)[0], 0x11);
         assert_int_equal(blk_frontend_state(bed.frontend), BLK_FRONTEND_CLOSED);
         blk_frontend_destroy(bed.frontend);
         bed.frontend = NULL;
-        bed_page_free(&bed, &page);
+        bed_page_free(&bed, &segment.page);
         blk_backend_destroy(bed.backend);
         bed.backend = NULL;
         bed_write(&bed, 0, "state", "1");

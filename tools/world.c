@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+#include "command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk/ring.h"
+
+#define PORTS 8u            /* of an end: the store's and the ring's, and room to spare */
+#define GRANTS_MAX 8192u    /* of a guest */
+#define GRANTS_SUM 16384u   /* of all */
+#define HANDLE_FIRST 51712u /* xvda */
+#define HANDLE_STEP 16u
+#define DOMID 1u       /* of the lowest level, as the provider sees it */
+#define IDLE_MAX 1000u /* turns in which nothing happens before something is wrong */
+#define WORK_BUDGET 256u
+
+/* ---- the disk: a guest's slice of the image ---- */
+
+static uint64_t slice_offset(const struct world_guest *guest)
+{
+    return guest->first * IMAGE_SECTOR;
+}
+
+static int slice_read(void *context, uint64_t offset, const struct iovec *parts, int count)
+{
+    const struct world_guest *guest = context;
+
+    return image_read(guest->world->disk, slice_offset(guest) + offset, parts, count)
+               ? 0
+               : -BLANKET_EIO;
+}
+
+static int slice_write(void *context, uint64_t offset, const struct iovec *parts, int count)
+{
+    const struct world_guest *guest = context;
+
+    return image_write(guest->world->disk, slice_offset(guest) + offset, parts, count)
+               ? 0
+               : -BLANKET_EIO;
+}
+
+static int slice_flush(void *context)
+{
+    const struct world_guest *guest = context;
+
+    return image_sync(guest->world->disk) ? 0 : -BLANKET_EIO;
+}
+
+static const struct blk_disk_ops slice_ops = {slice_read, slice_write, slice_flush};
+
+/* ---- what frontend and backend need of their host ---- */
+
+static int page_alloc(void *context, struct blk_page *page)
+{
+    struct world_guest *guest = context;
+    int rc = blanket_sim_page_alloc(guest->world->sim, guest->node, 1, &page->frame);
+
+    if (rc == 0) {
+        page->address = blanket_sim_page(guest->world->sim, guest->node, page->frame);
+    }
+    return rc;
+}
+
+static void page_free(void *context, const struct blk_page *page)
+{
+    struct world_guest *guest = context;
+
+    (void)blanket_sim_page_free(guest->world->sim, guest->node, page->frame);
+}
+
+static int page_map(void *context, uint32_t reference, unsigned access, void **address)
+{
+    struct world_guest *guest = context;
+
+    return blanket_root_map(guest->world->root, guest->back_end.endpoint, reference, access,
+                            address);
+}
+
+static int page_unmap(void *context, void *address)
+{
+    struct world_guest *guest = context;
+
+    return blanket_root_unmap(guest->world->root, guest->back_end.endpoint, address);
+}
+
+static const struct blk_map_ops map_ops = {page_map, page_unmap};
+
+/* ---- events ---- */
+
+/* Called from inside of whatever raised it. */
+static void front_event(void *context, uint32_t vcpu, uint32_t port)
+{
+    struct world_guest *guest = context;
+
+    (void)vcpu;
+    guest->pending |= 1u << (port & 31u);
+}
+
+static void back_event(void *context, uint32_t number)
+{
+    struct world_guest *guest = context;
+
+    if (guest->backend != NULL) {
+        blk_backend_event(guest->backend, number);
+    }
+}
+
+/* What was raised is taken, as a guest's upcall takes it, and goes to its frontend. */
+static void events_take(struct world_guest *guest)
+{
+    for (uint32_t port = 0; guest->pending != 0 && port < 32; port++) {
+        if ((guest->pending & 1u << port) == 0) {
+            continue;
+        }
+        guest->pending &= ~(1u << port);
+        if (blanket_sim_event_take(guest->world->sim, guest->node, port) == 1 &&
+            guest->frontend != NULL) {
+            blk_frontend_event(guest->frontend, port);
+        }
+    }
+}
+
+static bool backends_turn(struct world *world)
+{
+    bool busy = false;
+
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        struct world_guest *guest = &world->guests[i];
+
+        busy |= guest->backend != NULL && blk_backend_poll(guest->backend) != 0;
+    }
+    return busy;
+}
+
+/* A frontend waits for the store: everybody else goes on. */
+static int front_wait(void *context)
+{
+    struct world_guest *guest = context;
+    struct world *world = guest->world;
+
+    for (uint32_t i = 0; i < IDLE_MAX; i++) {
+        bool busy = backends_turn(world);
+
+        busy |= blanket_sim_work(world->sim, WORK_BUDGET) == 1;
+        events_take(guest);
+        if (busy || guest->pending != 0) {
+            return 0;
+        }
+    }
+    return -BLANKET_EAGAIN;
+}
+
+/* The provider's store answers at once: a backend that has to wait for it waits for ever. */
+static int back_wait(void *context)
+{
+    (void)context;
+    return -BLANKET_EAGAIN;
+}
+
+/* xorshift64 */
+static uint32_t world_random(struct world *world, uint32_t below)
+{
+    world->random ^= world->random << 13;
+    world->random ^= world->random >> 7;
+    world->random ^= world->random << 17;
+    return (uint32_t)(world->random >> 32) % below;
+}
+
+bool world_turn(struct world *world)
+{
+    uint32_t count = world->config.guests;
+    uint32_t first = world_random(world, count);
+    bool busy = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct world_guest *guest = &world->guests[(first + i) % count];
+
+        events_take(guest);
+        busy |= guest->frontend != NULL && blk_frontend_poll(guest->frontend) != 0;
+    }
+    busy |= backends_turn(world);
+    busy |= blanket_sim_work(world->sim, WORK_BUDGET) == 1;
+    for (uint32_t i = 0; i < count; i++) {
+        busy |= world->guests[i].pending != 0;
+    }
+    return busy;
+}
+
+const char *world_error(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        const struct world_guest *guest = &world->guests[i];
+        const char *error = NULL;
+
+        if (guest->backend != NULL) {
+            error = blk_backend_error(guest->backend);
+        }
+        if (error == NULL && guest->frontend != NULL) {
+            error = blk_frontend_error(guest->frontend);
+        }
+        if (error != NULL) {
+            return error;
+        }
+    }
+    return NULL;
+}
+
+/* ---- making it ---- */
+
+static void shape_choose(struct world *world)
+{
+    uint32_t pages = 1u << world->config.ring_order;
+    uint32_t entries = blk_ring_entry_count(pages);
+    uint32_t grants = GRANTS_SUM / world->config.guests;
+    uint32_t segments = world->config.segments;
+
+    grants = grants > GRANTS_MAX ? GRANTS_MAX : grants;
+    world->depth = (grants - pages) / (segments + 1);
+    world->depth = world->depth == 0 ? 1 : world->depth;
+    world->depth = world->depth > entries ? entries : world->depth;
+    world->grants = pages + world->depth * (segments + 1);
+    world->grants = (world->grants + BLANKET_CHUNK_SLOTS - 1) & ~(BLANKET_CHUNK_SLOTS - 1);
+}
+
+static int tower_make(struct world *world)
+{
+    const struct world_config *config = &world->config;
+    struct blanket_sim_spec *nodes = calloc(config->levels + config->guests, sizeof(*nodes));
+    struct blanket_sim_spec guest;
+    struct blanket_sim_config sim;
+    int rc = -BLANKET_ENOMEM;
+
+    memset(&guest, 0, sizeof(guest));
+    memset(&sim, 0, sizeof(sim));
+    guest.vcpus = 1;
+    guest.pages = 2 * world->grants + 16; /* what it shares, and its own buffers */
+    guest.label = 1;
+    guest.limits.endpoints = 2;
+    guest.limits.grants = world->grants;
+    guest.limits.ports = PORTS + BLANKET_CHUNK_SLOTS;
+    guest.limits.vcpus = 1;
+    if (nodes != NULL) {
+        sim.seed = config->seed;
+        sim.node_count = blanket_sim_tower(config->levels, config->guests, &guest, nodes);
+        sim.nodes = nodes;
+        rc = blanket_sim_create(&sim, &world->sim);
+    }
+    free(nodes);
+    return rc;
+}
+
+static int provider_make(struct world *world)
+{
+    const struct world_config *config = &world->config;
+    struct blanket_root_limits limits;
+    int rc;
+
+    memset(&limits, 0, sizeof(limits));
+    limits.domains = 4;
+    limits.devices = config->guests;
+    limits.grants = 2 * world->grants * config->guests;
+    limits.mappings = limits.grants;
+    limits.ports = 2 * PORTS * config->guests;
+    limits.store_size = (4u << 20) + (uint64_t)config->guests * (256u << 10);
+    rc = blanket_root_create(&limits, BLANKET_ROOT_SCOPE_ENDPOINT, blanket_sim_host_ops(),
+                             world->sim, &world->root);
+    if (rc == 0) {
+        blanket_sim_provider(world->sim, blanket_root_below(world->root));
+    }
+    return rc;
+}
+
+/* The device at the provider, its frontend's end minted at each level on the way up. */
+static int device_make(struct world *world, struct world_guest *guest, uint32_t handle)
+{
+    struct blanket_root_sink front_sink, back_sink = {back_event, guest};
+    struct blanket_root_device device;
+    struct blanket_sim_device minted;
+    uint64_t endpoint;
+    int rc;
+
+    memset(&device, 0, sizeof(device));
+    memset(&minted, 0, sizeof(minted));
+    device.frontend_domid = DOMID;
+    device.type = "vbd";
+    device.handle = handle;
+    device.grants = world->grants;
+    device.mappings = world->grants;
+    device.ports = PORTS;
+    device.connections = 2;
+    device.requests = 8;
+    device.watches = 8;
+    device.transactions = 2;
+    snprintf(guest->name, sizeof(guest->name), "vbd/%" PRIu32, handle);
+    rc = blanket_sim_events(world->sim, guest->node, PORTS, &front_sink, &minted.event_base);
+    if (rc == 0) {
+        rc = blanket_root_device_add(world->root, &device, &front_sink, minted.event_base,
+                                     &back_sink, 0, &guest->front_end, &guest->back_end);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    minted.name = guest->name;
+    minted.rights = BLANKET_RIGHTS_ALL;
+    minted.end = guest->front_end;
+    minted.end.mappings = 0; /* a frontend maps nothing */
+    rc = blanket_sim_device(world->sim, guest->node, &minted, &endpoint, NULL);
+    return rc != 0 ? rc : blanket_sim_event_handler(world->sim, guest->node, front_event, guest);
+}
+
+static int backend_make(struct world *world, struct world_guest *guest)
+{
+    struct blanket_below below = blanket_root_below(world->root);
+    struct blk_backend_config config;
+    int rc = blanket_guest_init_direct(&guest->back, &below, 0);
+
+    memset(&guest->back_info, 0, sizeof(guest->back_info));
+    guest->back_info.endpoint = guest->back_end.endpoint;
+    guest->back_info.grant_base = guest->back_end.grant_base;
+    guest->back_info.mapping_count = guest->back_end.mappings;
+    guest->back_info.port_count = guest->back_end.ports;
+    memset(&config, 0, sizeof(config));
+    config.guest = &guest->back;
+    config.endpoint = &guest->back_info;
+    config.map = &map_ops;
+    config.map_context = guest;
+    config.disk = &slice_ops;
+    config.disk_context = guest;
+    config.sectors = guest->sectors;
+    config.sector_size = IMAGE_SECTOR;
+    config.read_only = world->config.read_only;
+    config.ring_order = BLK_RING_ORDER_MAX;
+    config.indirect = BLK_INDIRECT_MAX;
+    config.persistent = world->grants;
+    config.wait = back_wait;
+    return rc != 0 ? rc : blk_backend_create(&config, &guest->backend);
+}
+
+static int frontend_make(struct world *world, struct world_guest *guest)
+{
+    struct blk_frontend_config config;
+    struct blanket_transport transport;
+    int rc = blanket_sim_transport(world->sim, guest->node, 0, &transport);
+
+    if (rc == 0) {
+        rc = blanket_guest_init(&guest->front, &transport, guest->frame);
+    }
+    memset(&config, 0, sizeof(config));
+    config.guest = &guest->front;
+    config.name = guest->name;
+    config.page_alloc = page_alloc;
+    config.page_free = page_free;
+    config.wait = front_wait;
+    config.context = guest;
+    config.ring_order = world->config.ring_order;
+    config.segments = world->config.segments;
+    config.depth = world->depth;
+    config.persistent = world->config.persistent;
+    return rc != 0 ? rc : blk_frontend_create(&config, &guest->frontend);
+}
+
+/* Its slice: an equal share of whole pages, and the last guest has the rest too. */
+static void slice_choose(struct world *world, uint32_t index)
+{
+    struct world_guest *guest = &world->guests[index];
+    uint64_t sectors = world->disk->size / IMAGE_SECTOR;
+    uint64_t share = sectors / world->config.guests;
+
+    share = share >= 8 ? share & ~7ull : share;
+    guest->first = share * index;
+    guest->sectors = index + 1 < world->config.guests ? share : sectors - guest->first;
+}
+
+static bool guests_make(struct world *world)
+{
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        struct world_guest *guest = &world->guests[i];
+        int rc;
+
+        guest->world = world;
+        guest->node = world->config.levels + i;
+        slice_choose(world, i);
+        rc = device_make(world, guest, HANDLE_FIRST + HANDLE_STEP * i);
+        if (rc == 0) {
+            rc = backend_make(world, guest);
+        }
+        if (rc == 0) {
+            rc = frontend_make(world, guest);
+        }
+        if (rc != 0) {
+            command_error("run: guest %" PRIu32 " gets no device: %s", i, command_errno_name(rc));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_are(const struct world *world, enum blk_frontend_state state)
+{
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        if (world->guests[i].frontend != NULL &&
+            blk_frontend_state(world->guests[i].frontend) != state) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool turn_until(struct world *world, enum blk_frontend_state state)
+{
+    uint32_t idle = 0;
+
+    while (!all_are(world, state) && idle < IDLE_MAX) {
+        idle = world_turn(world) ? 0 : idle + 1;
+    }
+    return all_are(world, state);
+}
+
+bool world_open(struct world *world, const struct world_config *config, const struct image *disk)
+{
+    int rc;
+
+    memset(world, 0, sizeof(*world));
+    world->config = *config;
+    world->disk = disk;
+    world->random = config->seed * 0x9e3779b97f4a7c15u + 1; /* never 0 for its generator */
+    world->random = world->random != 0 ? world->random : 1;
+    shape_choose(world);
+    world->guests = calloc(config->guests, sizeof(*world->guests));
+    rc = world->guests != NULL ? tower_make(world) : -BLANKET_ENOMEM;
+    if (rc == 0) {
+        rc = provider_make(world);
+    }
+    if (rc != 0) {
+        command_error("run: the levels can't be made: %s", command_errno_name(rc));
+        world_close(world);
+        return false;
+    }
+    if (!guests_make(world)) {
+        world_close(world);
+        return false;
+    }
+    if (!turn_until(world, BLK_FRONTEND_CONNECTED)) {
+        const char *error = world_error(world);
+
+        command_error("run: a device doesn't connect: %s", error != NULL ? error : "no answer");
+        world_close(world);
+        return false;
+    }
+    blanket_root_stats(world->root, &world->provider);
+    return true;
+}
+
+/* ---- taking it down ---- */
+
+bool world_disconnect(struct world *world)
+{
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        if (world->guests[i].frontend != NULL) {
+            blk_frontend_close(world->guests[i].frontend);
+        }
+    }
+    if (!turn_until(world, BLK_FRONTEND_CLOSED)) {
+        command_error("run: a device doesn't close");
+        return false;
+    }
+    (void)blanket_sim_settle(world->sim);
+    return true;
+}
+
+void world_close(struct world *world)
+{
+    struct blanket_root_stats stats;
+
+    for (uint32_t i = 0; world->guests != NULL && i < world->config.guests; i++) {
+        blk_frontend_destroy(world->guests[i].frontend);
+        blk_backend_destroy(world->guests[i].backend);
+        world->guests[i].frontend = NULL;
+        world->guests[i].backend = NULL;
+    }
+    if (world->sim != NULL) {
+        world->violations += (uint32_t)blanket_sim_destroy(world->sim);
+        world->sim = NULL;
+    }
+    if (world->root != NULL) {
+        blanket_root_stats(world->root, &stats);
+        world->violations += stats.grants + stats.mappings + stats.ports;
+        blanket_root_destroy(world->root);
+        world->root = NULL;
+    }
+    free(world->guests);
+    world->guests = NULL;
+}
