@@ -81,10 +81,13 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_sim_create(const struct blanket_sim_c
                                                       struct blanket_sim **sim);
 
 /*
- * Take everything down: guests are detached from the top down, workers run until nothing is left.
- * Returns how many violations there were in all, what couldn't be drained and memory that a level
- * didn't free among them. The provider must still be there. Frees the sim in any case.
+ * Take everything down: guests are detached from the top down, workers run until nothing is left. What
+ * can't be drained, and memory that a level doesn't free, are violations. The provider must still be
+ * there; the machine's pages still are afterwards, so that it can be destroyed before the sim.
  */
+BLANKET_API void blanket_sim_finish(struct blanket_sim *sim);
+
+/* Free the sim, after blanket_sim_finish if that wasn't called. Returns how many violations there were. */
 BLANKET_API int blanket_sim_destroy(struct blanket_sim *sim);
 
 /*

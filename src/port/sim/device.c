@@ -29,7 +29,7 @@ static int has_remains(const struct sim_node *heir)
     const struct sim_guest *guest;
 
     for (guest = heir->parent->guests; guest; guest = guest->next) {
-        if (!guest->node) {
+        if (!guest->node && guest->index == heir->index) {
             return 1;
         }
     }

@@ -49,6 +49,7 @@ static int attach(struct sim_node *node)
         return -BLANKET_ENOMEM;
     }
     guest->node = node;
+    guest->index = node->index;
     error = blanket_guest_attach(node->parent->level, guest, node->spec.label, &node->limits,
                                  &guest->id);
     if (error) {

@@ -103,8 +103,6 @@ void sim_unpin(void *host, void *guest, const struct blanket_page *page, unsigne
     --*count;
     if (pins(frame) == 0 && frame->owner == SIM_NONE) {
         sim_frame_release(sim, level, index);
-    } else if (use & BLANKET_USE_OVERLAY) {
-        sim_poison(sim, atomic_load_explicit(&level->machine[index], memory_order_relaxed));
     }
 out:
     pthread_mutex_unlock(&sim->memory);
@@ -192,6 +190,7 @@ static void provider_overlay_undo(void *host, uint64_t frame)
     }
     sim_pin_check(sim, (uint32_t)target);
     atomic_store(&sim->machine_shows[target], sim->machine_own[target]);
+    sim_poison(sim, (uint32_t)target); /* what was there before is lost, as a host may lose it */
     atomic_fetch_sub(&sim->overlaid, 1);
 }
 

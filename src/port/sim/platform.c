@@ -192,12 +192,6 @@ static int checked_pin(void *host, void *guest, uint64_t item, unsigned use,
     return sim_pin(host, guest, item, use, page);
 }
 
-static void checked_unpin(void *host, void *guest, const struct blanket_page *page, unsigned use)
-{
-    sim_check_unlocked(host, "an unpin");
-    sim_unpin(host, guest, page, use);
-}
-
 /* --- policy --- */
 
 static int sim_hook(void *host, const struct blanket_query *query)
@@ -275,7 +269,7 @@ const struct blanket_platform_ops sim_platform = {
     .copy_from_above = sim_copy_from_above,
     .copy_to_above = sim_copy_to_above,
     .pin = checked_pin,
-    .unpin = checked_unpin,
+    .unpin = sim_unpin,
     .lock = sim_lock,
     .unlock = sim_unlock,
     .hook = sim_hook,

@@ -269,11 +269,15 @@ static void level_end(struct sim_node *node)
     }
 }
 
-static void take_down(struct blanket_sim *sim)
+void blanket_sim_finish(struct blanket_sim *sim)
 {
     struct blanket_sim_stats stats;
     uint32_t i;
 
+    if (sim->finished || !sim->node_count || !sim->arena) {
+        return;
+    }
+    sim->finished = 1;
     blanket_sim_fail(sim, 0, 0);
     for (i = sim->node_count; i-- > 0;) {
         sim->nodes[i].fault = BLANKET_SIM_FAULT_NONE;
@@ -303,9 +307,7 @@ int blanket_sim_destroy(struct blanket_sim *sim)
     uint32_t i;
     int violations;
 
-    if (sim->node_count && sim->arena) {
-        take_down(sim);
-    }
+    blanket_sim_finish(sim);
     violations = (int)atomic_load(&sim->violations);
     sim_late_drop(sim, NULL);
     for (i = 0; i < sim->node_count; i++) {

@@ -36,6 +36,7 @@ struct sim_frame {
 struct sim_guest {
     struct sim_guest *next; /* of the parent's */
     struct sim_node *node;  /* NULL: its node has stopped since */
+    uint32_t index;         /* of its node */
     uint32_t id;
 };
 
@@ -132,6 +133,7 @@ struct sim_reading {
 
 struct blanket_sim {
     uint32_t flags;
+    int finished;
     uint32_t node_count;
     struct sim_node *nodes;
     struct blanket_below provider;
