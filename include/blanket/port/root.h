@@ -183,6 +183,37 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_root_store_end(struct blanket_root *r
                                                           uint32_t event_base,
                                                           struct blanket_root_end *end);
 
+/* Quotas of a store end, of all its connections together; see struct blanket_store_limits. */
+struct blanket_root_store_quotas {
+    uint32_t connections; /* 1..65535; each is a port */
+    uint32_t requests;
+    uint32_t watches;
+    uint32_t transactions;
+};
+
+/* The same with other quotas; a domain's own in the store (limits.store_*) bound them, but not domain 0's. */
+BLANKET_API BLANKET_MUST_CHECK int blanket_root_store_end_sized(
+    struct blanket_root *root, uint32_t domid, const struct blanket_root_store_quotas *quotas,
+    const struct blanket_root_sink *sink, uint32_t event_base, struct blanket_root_end *end);
+
+/*
+ * Write what the store keeps over a restart: all nodes with their values and permissions. Not
+ * connections, watches, transactions, or which domains there are. `write` returns 0 or an error, which
+ * ends the save; it is called with root's lock held. -BLANKET_ENOSYS: there is no store.
+ */
+BLANKET_API BLANKET_MUST_CHECK int blanket_root_store_state_save(
+    struct blanket_root *root, int (*write)(void *context, const void *bytes, size_t size),
+    void *context);
+
+/*
+ * Replace all nodes by saved ones; of a new root, before its first device. The stream is checked, but
+ * what it says about rights is believed. Open transactions end with EAGAIN, watches fire. `read` fills
+ * all `size` bytes and returns 0, or an error; with root's lock held. -BLANKET_EINVAL: it isn't a state;
+ * -BLANKET_ENOMEM: it doesn't fit; -BLANKET_ENOSYS. The store is then as it was.
+ */
+BLANKET_API BLANKET_MUST_CHECK int blanket_root_store_state_restore(
+    struct blanket_root *root, int (*read)(void *context, void *bytes, size_t size), void *context);
+
 struct blanket_root_stats {
     uint32_t grants, mappings, ports; /* not free now */
     uint32_t nodes, watches,

@@ -287,22 +287,23 @@ static int store_end_build(struct blanket_root *root, struct root_device *made, 
                   : blanket_root_broker_open(root, end, quotas, roots, BLANKET_STORE_VIEW_RAW);
 }
 
-int blanket_root_store_end(struct blanket_root *root, uint32_t domid, uint32_t connections,
-                           const struct blanket_root_sink *sink, uint32_t event_base,
-                           struct blanket_root_end *end)
+int blanket_root_store_end_sized(struct blanket_root *root, uint32_t domid,
+                                 const struct blanket_root_store_quotas *sized,
+                                 const struct blanket_root_sink *sink, uint32_t event_base,
+                                 struct blanket_root_end *end)
 {
-    const struct blanket_root_device quotas = {.ports = connections,
-                                               .connections = connections,
-                                               .requests = STORE_END_REQUESTS,
-                                               .watches = STORE_END_WATCHES,
-                                               .transactions = STORE_END_TRANSACTIONS};
+    const struct blanket_root_device quotas = {.ports = sized->connections,
+                                               .connections = sized->connections,
+                                               .requests = sized->requests,
+                                               .watches = sized->watches,
+                                               .transactions = sized->transactions};
     struct root_device *made;
     int status;
 
     if (!root->store) {
         return -BLANKET_ENOSYS;
     }
-    if (domid > ROOT_DOMID_MAX || connections == 0 || connections >= TABLE_MAX) {
+    if (domid > ROOT_DOMID_MAX || sized->connections == 0 || sized->connections >= TABLE_MAX) {
         return -BLANKET_EINVAL;
     }
     pthread_mutex_lock(&root->lock);
@@ -318,6 +319,18 @@ int blanket_root_store_end(struct blanket_root *root, uint32_t domid, uint32_t c
     }
     blanket_root_unlock(root);
     return status;
+}
+
+int blanket_root_store_end(struct blanket_root *root, uint32_t domid, uint32_t connections,
+                           const struct blanket_root_sink *sink, uint32_t event_base,
+                           struct blanket_root_end *end)
+{
+    const struct blanket_root_store_quotas quotas = {.connections = connections,
+                                                     .requests = STORE_END_REQUESTS,
+                                                     .watches = STORE_END_WATCHES,
+                                                     .transactions = STORE_END_TRANSACTIONS};
+
+    return blanket_root_store_end_sized(root, domid, &quotas, sink, event_base, end);
 }
 
 static void mappings_undo(struct blanket_root *root, struct root_end *end)
