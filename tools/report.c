@@ -69,60 +69,69 @@ static double seconds(const struct report *report)
 
 /* ---- for people ---- */
 
+#define RESOURCE_SIZE 36u
+
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void head_print(const struct report *report)
 {
     const struct world_config *config = &report->config;
+    const struct blk_frontend_info *device = &report->device;
 
-    printf("%s %s %s %s through %" PRIu32 " level%s, %" PRIu32 " guest%s, seed %" PRIu64 "\n",
-           report->disk, report->write ? "written from" : "read to", report->other,
-           config->persistent == report->device.persistent
-               ? ""
-               : "(the backend has no persistent grants)",
-           config->levels, config->levels == 1 ? "" : "s", config->guests,
-           config->guests == 1 ? "" : "s", config->seed);
-    printf("%.1f MiB in %.3f s: %.0f MiB/s of simulated levels in one process, which is no "
-           "figure of any hypervisor\n",
-           (double)report->bytes / MIB, seconds(report),
-           (double)report->bytes / MIB / seconds(report));
-    printf("%" PRIu64 " requests of at most %" PRIu32 " KiB, %" PRIu32
-           " in flight a guest, ring of %" PRIu32 " page%s, %s\n",
-           report->requests, report->device.segments * 4, report->device.depth,
-           report->device.ring_pages, report->device.ring_pages == 1 ? "" : "s",
-           report->device.persistent ? "persistent grants" : "a grant for each page of a request");
-    printf("doorbells: %" PRIu64 " to the backend, %" PRIu64
-           " to the guests; pages granted %" PRIu64 ", mapped by the backend %" PRIu64 "\n\n",
+    printf("%s %s %s\n", report->disk, report->write ? "written from" : "read to", report->other);
+    printf("%.1f MiB through %" PRIu32 " level%s, for %" PRIu32 " guest%s, seed %" PRIu64 "\n",
+           (double)report->bytes / MIB, config->levels, plural(config->levels), config->guests,
+           plural(config->guests), config->seed);
+    printf("%" PRIu64 " requests of at most %" PRIu32 " KiB, at most %" PRIu32
+           " in flight; ring of %" PRIu32 " page%s; %s\n",
+           report->requests, device->segments * 4, device->depth, device->ring_pages,
+           plural(device->ring_pages),
+           device->persistent ? "persistent grants" : "a grant for each page of each request");
+    printf("%" PRIu64 " doorbells to the backend, %" PRIu64 " to the guests; %" PRIu64
+           " pages granted, %" PRIu64 " mapped\n",
            report->frontends.doorbells, report->backends.doorbells, report->frontends.grants,
            report->backends.maps);
+    printf("%.3f s, %.0f MiB/s: simulated levels in one process, no figure of any hypervisor\n\n",
+           seconds(report), (double)report->bytes / MIB / seconds(report));
+}
+
+static const char *resource(char *text, uint32_t live, uint32_t peak, uint32_t left)
+{
+    snprintf(text, RESOURCE_SIZE, "%" PRIu32 " %" PRIu32 " %" PRIu32, live, peak, left);
+    return text;
 }
 
 static void level_print(const struct report *report, uint32_t index)
 {
     const struct report_level *level = &report->levels[index];
     const struct blanket_level_stats *end = &level->end, *after = &level->after;
+    char grants[RESOURCE_SIZE], ports[RESOURCE_SIZE], endpoints[RESOURCE_SIZE];
 
-    printf("%5" PRIu32 " %9" PRIu64 " %9" PRIu64 " %9.2f %9.3f %9" PRIu64 " %7" PRIu64 "  %5" PRIu32
-           "/%5" PRIu32 "/%" PRIu32 " %4" PRIu32 "/%3" PRIu32 "/%" PRIu32 " %4" PRIu32 "/%3" PRIu32
-           "/%" PRIu32 " %9" PRIu64 "\n",
+    printf("%5" PRIu32 " %8" PRIu64 " %9" PRIu64 " %8.2f %9.3f %8" PRIu64 " %6" PRIu64
+           "  %-15s %-9s %-9s %9" PRIu64 "\n",
            index + 1, end->calls, end->calls_below, per_mib(report, level),
-           per_request(report, level), end->hook_allowed, end->hook_denied, after->grants,
-           end->grants_peak, end->grants, after->ports, end->ports_peak, end->ports,
-           after->endpoints, end->endpoints_peak, end->endpoints, end->bytes);
+           per_request(report, level), end->hook_allowed, end->hook_denied,
+           resource(grants, after->grants, end->grants_peak, end->grants),
+           resource(ports, after->ports, end->ports_peak, end->ports),
+           resource(endpoints, after->endpoints, end->endpoints_peak, end->endpoints), end->bytes);
 }
 
 void report_print(const struct report *report)
 {
     head_print(report);
-    printf("%5s %9s %9s %9s %9s %17s  %-16s %-10s %-10s %9s\n", "", "", "crossings", "crossings",
-           "crossings", "the hook's", "grants", "ports", "endpoints", "bytes");
-    printf("%5s %9s %9s %9s %9s %9s %7s  %-16s %-10s %-10s %9s\n", "level", "calls", "below",
-           "/ MiB", "/ request", "yes", "no", "live/peak/left", "", "", "of memory");
+    printf("%5s %8s %9s %18s %15s  %-15s %-9s %-9s %9s\n", "", "", "crossings", "of them, copying",
+           "the hook said", "grants", "ports", "endpoints", "bytes of");
+    printf("%5s %8s %9s %8s %9s %8s %6s  %-15s %-9s %-9s %9s\n", "level", "calls", "below", "a MiB",
+           "a request", "yes", "no", "live peak left", "l p l", "l p l", "memory");
     for (uint32_t i = 0; i < report->config.levels; i++) {
         level_print(report, i);
     }
     printf(
-        "\nLevel 1 stands on the provider. Calls and crossings below are of the whole run; those "
-        "a MiB and a request\nare of the copying alone. Live: when all was copied; left: once the "
-        "devices were closed.\n");
+        "\nLevel 1 stands on the provider. Live: when all was copied; left: once the devices were "
+        "closed.\n");
 }
 
 /* ---- as JSON ---- */

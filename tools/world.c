@@ -482,15 +482,16 @@ void world_close(struct world *world)
         world->guests[i].frontend = NULL;
         world->guests[i].backend = NULL;
     }
-    if (world->sim != NULL) {
-        world->violations += (uint32_t)blanket_sim_destroy(world->sim);
-        world->sim = NULL;
-    }
     if (world->root != NULL) {
+        blanket_sim_finish(world->sim);
         blanket_root_stats(world->root, &stats);
         world->violations += stats.grants + stats.mappings + stats.ports;
         blanket_root_destroy(world->root);
         world->root = NULL;
+    }
+    if (world->sim != NULL) {
+        world->violations += (uint32_t)blanket_sim_destroy(world->sim);
+        world->sim = NULL;
     }
     free(world->guests);
     world->guests = NULL;
