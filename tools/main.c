@@ -13,6 +13,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", command_run, "copy a disk image through simulated levels, by PV block devices"},
+    {"store", command_store, "serve a xenstore on a socket, through simulated levels"},
 };
 
 static void usage(FILE *stream)
