@@ -121,6 +121,50 @@ static void test_watch(void **state)
     stop(&fake, &caller);
 }
 
+/* Ids of one connection, of two: each is its own, whatever table they are kept in. */
+static void test_ids(void **state)
+{
+    struct fake fake;
+    struct caller caller;
+    struct caller other;
+
+    (void)state;
+    start(&fake, &caller);
+    caller_begin(&other, &fake, caller.view, 4);
+    assert_int_equal(caller_connect(&other), 0);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 1, "a"), 0);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 33, "b"), 0);
+    assert_int_equal(caller_watch(&caller, XS_WATCH, 0, 65535, "c"), 0);
+    assert_int_equal(caller_watch(&other, XS_WATCH, 0, 1, "d"), 0);
+    assert_int_equal(caller_watch(&other, XS_WATCH, 0, 16, "e"), 0);
+    assert_int_equal(caller_watch(&caller, XS_UNWATCH, 0, 1, "a"), 0);
+    caller_told(&caller, XS_UNWATCH, "OK", 3);
+    assert_int_equal(caller_watch(&caller, XS_UNWATCH, 0, 33, "b"), 0);
+    caller_told(&caller, XS_UNWATCH, "OK", 3);
+    assert_int_equal(caller_watch(&caller, XS_UNWATCH, 0, 16, "e"), -BLANKET_ENOENT);
+    assert_int_equal(caller_watch(&other, XS_UNWATCH, 0, 1, "d"), 0);
+    caller_told(&other, XS_UNWATCH, "OK", 3);
+    assert_int_equal(caller_watch(&other, XS_UNWATCH, 0, 16, "x"), 0);
+    caller_error(&other, "ENOENT");
+    assert_int_equal(caller_watch(&other, XS_UNWATCH, 0, 16, "ee"), 0);
+    caller_error(&other, "ENOENT");
+    /* An id is free, and its events are over, as soon as its UNWATCH was accepted. */
+    assert_int_equal(caller_receive(&other), 0);
+    fake_fire(&fake, FRONTEND "/e");
+    fake.asynchronous = true;
+    assert_int_equal(caller_watch(&other, XS_UNWATCH, 0, 16, "e"), 0);
+    fake_fire(&fake, FRONTEND "/e/f");
+    caller_takes_nothing(&other);
+    assert_int_equal(caller_watch(&other, XS_WATCH, 0, 16, "f"), 0);
+    fake_answer_all(&fake);
+    fake.asynchronous = false;
+    assert_int_equal(caller_receive(&other), 0);
+    assert_int_equal(caller_watch(&other, XS_UNWATCH, 0, 16, "f"), 0);
+    caller_told(&other, XS_UNWATCH, "OK", 3);
+    assert_int_equal(caller_disconnect(&other), 0);
+    stop(&fake, &caller);
+}
+
 static void test_transaction(void **state)
 {
     struct fake fake;
@@ -195,6 +239,9 @@ static void test_items(void **state)
                                  -BLANKET_EINVAL);
             }
         }
+        caller.items[count] = 0;
+        assert_int_equal(caller_call(&caller, shapes[i].verb, (uint16_t)(count + 1), NULL, 0),
+                         -BLANKET_EINVAL);
         for (at = 0; at < count; at++) {
             uint64_t good = caller.items[at];
 
@@ -506,11 +553,11 @@ int main(void)
         cmocka_unit_test(test_read),          cmocka_unit_test(test_write),
         cmocka_unit_test(test_write_numbers), cmocka_unit_test(test_directory),
         cmocka_unit_test(test_permissions),   cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_transaction),   cmocka_unit_test(test_items),
-        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_types),
-        cmocka_unit_test(test_payloads),      cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_rights),        cmocka_unit_test(test_connections),
-        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_ids),           cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_items),         cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_types),         cmocka_unit_test(test_payloads),
+        cmocka_unit_test(test_sizes),         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_connections),   cmocka_unit_test(test_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -437,6 +437,18 @@ static void test_lost(void **state)
     caller_takes(&caller, XS_WATCH_EVENT, 1, "a/b", 4);
     fake.asynchronous = false;
     /* Its transactions can still be used, and can't be committed. */
+    assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_READ, XS_GET_PERMS, 0, 1, "state", 6),
+                     0);
+    caller_told(&caller, XS_GET_PERMS, "n0\0r1", 6);
+    assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_READ, XS_DIRECTORY, 0, 1, "", 1), 0);
+    caller_told(&caller, XS_DIRECTORY, "state", 6);
+    assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_READ, XS_DIRECTORY_PART, 0, 1,
+                                "\0"
+                                "0",
+                                3),
+                     0);
+    assert_int_equal(caller_receive(&caller), 0);
+    assert_int_equal(caller.header.type, XS_DIRECTORY_PART);
     assert_int_equal(caller_ask(&caller, BLANKET_VERB_STORE_READ, XS_READ, 0, 1, "state", 6), 0);
     caller_told(&caller, XS_READ, "1", 1);
     assert_int_equal(caller.header.tx_id, 1);
@@ -647,6 +659,42 @@ static void test_transactions_idle(void **state)
     stop(&fake, &other);
 }
 
+/* Waiting for a slot isn't using it: what has just got one keeps it. */
+static void test_transactions_new(void **state)
+{
+    struct blanket_store_limits limits = fake_limits;
+    struct fake fake;
+    struct caller holder;
+    struct caller other;
+    struct caller third;
+    uint32_t i;
+
+    (void)state;
+    limits.transactions = 1;
+    limits.views = 8; /* quotas of all may sum up to one more for each */
+    fake_begin(&fake, &limits);
+    begin(&fake, &holder, 1, 3);
+    begin(&fake, &other, 2, 3);
+    begin(&fake, &third, 3, 3);
+    assert_int_equal(caller_transact(&holder, XS_TRANSACTION_START, 1, NULL), 0);
+    assert_int_equal(caller_transact(&other, XS_TRANSACTION_START, 1, NULL), 0);
+    for (i = 0; i < 300; i++) {
+        assert_int_equal(caller_ask(&holder, BLANKET_VERB_STORE_READ, XS_READ, 0, 1, "state", 6),
+                         0);
+    }
+    assert_int_equal(caller_transact(&holder, XS_TRANSACTION_END, 1, "T"), 0);
+    caller_told(&holder, XS_TRANSACTION_END, "OK", 3);
+    caller_takes(&other, XS_TRANSACTION_START, other.req_id, "1", 2);
+    assert_int_equal(caller_transact(&third, XS_TRANSACTION_START, 1, NULL), 0);
+    caller_takes_nothing(&third);
+    assert_int_equal(caller_transact(&other, XS_TRANSACTION_END, 1, "T"), 0);
+    caller_told(&other, XS_TRANSACTION_END, "OK", 3);
+    caller_takes(&third, XS_TRANSACTION_START, third.req_id, "1", 2);
+    assert_int_equal(caller_disconnect(&holder), 0);
+    assert_int_equal(caller_disconnect(&other), 0);
+    stop(&fake, &third);
+}
+
 /* Taken, and given up by its owner before, while and after the store below ends it. */
 static void test_taken_and_ended(void **state)
 {
@@ -708,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_transactions_shared),
         cmocka_unit_test(test_transactions_taken),
         cmocka_unit_test(test_transactions_idle),
+        cmocka_unit_test(test_transactions_new),
         cmocka_unit_test(test_taken_and_ended),
     };
 

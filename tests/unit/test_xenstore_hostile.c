@@ -574,6 +574,52 @@ static void run(bool lying)
     }
 }
 
+/* A ring against a plain array. */
+static void test_ring(void **state)
+{
+    static struct hostile hostile;
+    struct store_ring ring;
+    uint8_t memory[37];
+    uint8_t model[37];
+    uint32_t used = 0;
+    uint32_t total = 0;
+    uint32_t i;
+
+    (void)state;
+    hostile.random = 77;
+    blanket_xenstore_ring_init(&ring, memory, sizeof(memory));
+    for (i = 0; i < 20000; i++) {
+        uint8_t bytes[37];
+        uint32_t size = pick(&hostile, sizeof(memory) - used + 1);
+        uint32_t at = pick(&hostile, used + 1);
+        uint32_t k;
+
+        for (k = 0; k < size; k++) {
+            bytes[k] = (uint8_t)pick(&hostile, 256);
+        }
+        blanket_xenstore_ring_put(&ring, bytes, size);
+        memcpy(model + used, bytes, size);
+        used += size;
+        total += size;
+        assert_int_equal(ring.used, used);
+        assert_int_equal(ring.total, total);
+        assert_int_equal(blanket_xenstore_ring_room(&ring), sizeof(memory) - used);
+        blanket_xenstore_ring_peek(&ring, at, bytes, used - at);
+        assert_memory_equal(bytes, model + at, used - at);
+        assert_true(blanket_xenstore_ring_equal(&ring, at, bytes, used - at));
+        if (used != at) {
+            bytes[pick(&hostile, used - at)] ^= 1;
+            assert_false(blanket_xenstore_ring_equal(&ring, at, bytes, used - at));
+            blanket_xenstore_ring_poke(&ring, at, bytes, used - at);
+            memcpy(model + at, bytes, used - at);
+        }
+        at = pick(&hostile, used + 1);
+        blanket_xenstore_ring_drop(&ring, at);
+        used -= at;
+        memmove(model, model + at, used);
+    }
+}
+
 static void test_honest(void **state)
 {
     (void)state;
@@ -589,6 +635,7 @@ static void test_lying(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ring),
         cmocka_unit_test(test_honest),
         cmocka_unit_test(test_lying),
     };

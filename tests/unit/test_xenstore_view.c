@@ -389,6 +389,14 @@ static void test_raw_watches(void **state)
     assert_int_equal(caller_watch(&caller, XS_WATCH, all, 4, path), 0);
     caller_told(&caller, XS_WATCH, "OK", 3);
     caller_takes(&caller, XS_WATCH_EVENT, 4, path, 3073);
+    path[0] = 'q';
+    assert_int_equal(caller_watch(&caller, XS_WATCH, all, 5, path), 0);
+    caller_takes(&caller, XS_WATCH_EVENT, 5, path, 3073);
+    fake_fire(&fake, path);
+    caller_takes(&caller, XS_WATCH_EVENT, 5, path, 3073);
+    path[0] = 'p';
+    fake_fire(&fake, path);
+    caller_takes(&caller, XS_WATCH_EVENT, 4, path, 3073);
     assert_int_equal(caller_watch(&caller, XS_WATCH, all, 5, ""), -BLANKET_EINVAL);
     assert_int_equal(caller_watch(&caller, XS_UNWATCH, all, 1, "@introduceDomain"), 0);
     caller_error(&caller, "ENOENT");
@@ -504,6 +512,9 @@ static void test_limits(void **state)
     limits = fake_limits;
     limits.watches = 0;
     limits.transactions = 0;
+    limits.connections = 1;
+    limits.views = 1;
+    limits.requests = 1;
     assert_true(blanket_store_size(&limits) != 0);
     assert_null(store);
 }
