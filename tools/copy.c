@@ -174,7 +174,7 @@ static void window_next(struct window *window)
 }
 
 /* Keep all windows busy; at the end of a write, once all is acknowledged, flush. true: it's finished. */
-static bool job_turn(struct job *job)
+static bool job_turn(const struct copy *copy, struct job *job)
 {
     for (uint32_t i = 0; i < job->window_count && job->next < job->end && !job->failed; i++) {
         if (!job->windows[i].busy) {
@@ -184,7 +184,7 @@ static bool job_turn(struct job *job)
     if (job->failed || job->next < job->end || job->busy_count != 0) {
         return job->failed && job->busy_count == 0;
     }
-    if (job->copy->write && !job->flushed && job->end != 0) {
+    if (copy->write && !job->flushed && job->end != 0) {
         struct window *window = &job->windows[0];
 
         memset(&window->request, 0, sizeof(window->request));
@@ -241,7 +241,7 @@ static bool jobs_run(struct copy *copy, struct job *jobs)
         finished = 0;
         done = 0;
         for (uint32_t i = 0; i < copy->world->config.guests; i++) {
-            finished += job_turn(&jobs[i]);
+            finished += job_turn(copy, &jobs[i]);
             done += jobs[i].done * IMAGE_SECTOR;
             failed |= jobs[i].failed;
         }

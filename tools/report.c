@@ -149,7 +149,7 @@ static json_t *level_json(const struct report *report, uint32_t index)
 
     return json_pack(
         "{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}",
-        "level", (json_int_t)(index + 1), "calls", (json_int_t)end->calls, "crossings_below",
+        "level", (json_int_t)index + 1, "calls", (json_int_t)end->calls, "crossings_below",
         (json_int_t)end->calls_below, "crossings_while_copying", (json_int_t)crossings(level),
         "crossings_per_mib", per_mib(report, level), "crossings_per_request",
         per_request(report, level), "hook_allowed", (json_int_t)end->hook_allowed, "hook_denied",

@@ -109,8 +109,9 @@ int blk_backend_poll(struct blk_backend *backend)
     int done = 0;
 
     if (backend->store_event) {
+        backend->store_event = false; /* before: what comes meanwhile isn't lost */
         /* What can't be read now is there to be read at the next poll. */
-        backend->store_event = blanket_guest_store_poll(&backend->store) != 0;
+        backend->store_event |= blanket_guest_store_poll(&backend->store) != 0;
         done = 1;
     }
     if (backend->frontend_changed) {
@@ -119,7 +120,8 @@ int blk_backend_poll(struct blk_backend *backend)
         done = 1;
     }
     if (backend->ring_event && backend->state == BLK_BACKEND_CONNECTED) {
-        backend->ring_event = blk_backend_serve(backend, REQUESTS_A_POLL) != 0;
+        backend->ring_event = false;
+        backend->ring_event |= blk_backend_serve(backend, REQUESTS_A_POLL) != 0;
         done = 1;
     }
     return done;

@@ -114,14 +114,11 @@ static int store_take(struct blk_frontend *frontend)
     if (!frontend->store_event || !frontend->store_connected) {
         return 0;
     }
-    frontend->store_event = false;
+    frontend->store_event = false; /* before: what comes meanwhile isn't lost */
     rc = blanket_guest_store_poll(&frontend->store);
-    if (rc == 1) {
-        frontend->store_event = true;
-    } else if (rc < 0 && rc != -BLANKET_EAGAIN) {
+    frontend->store_event |= rc == 1 || rc == -BLANKET_EAGAIN; /* there is more, or it is busy */
+    if (rc < 0 && rc != -BLANKET_EAGAIN) {
         blk_frontend_fail(frontend, "the store doesn't answer any more");
-    } else if (rc < 0) {
-        frontend->store_event = true;
     }
     return 1;
 }

@@ -446,6 +446,7 @@ int blk_frontend_responses(struct blk_frontend *frontend)
     unsigned more = 1;
     int done = 0;
 
+    frontend->ring_event = false;
     while (more && frontend->error == NULL) {
         RING_IDX end = *(volatile RING_IDX *)&front->sring->rsp_prod;
 
@@ -465,6 +466,5 @@ int blk_frontend_responses(struct blk_frontend *frontend)
         }
         RING_FINAL_CHECK_FOR_RESPONSES(front, more);
     }
-    frontend->ring_event = false;
     return done;
 }
