@@ -36,13 +36,19 @@ static void raw_ready(void *context)
 static void input_all(struct root_broker *broker)
 {
     size_t size = 0;
-    const void *message = blanket_root_store_peek(broker->raw, &size);
+    const void *message;
 
+    if (broker->inputting) {
+        return; /* the engine sends from inside its input: the loop below goes on with the answer */
+    }
+    broker->inputting = true;
+    message = blanket_root_store_peek(broker->raw, &size);
     while (message && size != 0) {
         blanket_store_input(broker->engine, message, (uint32_t)size);
         blanket_root_store_consume(broker->raw);
         message = blanket_root_store_peek(broker->raw, &size);
     }
+    broker->inputting = false;
 }
 
 static int engine_send(void *context, const void *message, uint32_t size)

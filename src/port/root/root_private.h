@@ -96,6 +96,7 @@ struct root_broker {
     size_t size;
     bool queued;
     bool blocked; /* the store didn't take a message: the engine waits to be told */
+    bool inputting; /* the loop of input_all is running: it takes what comes meanwhile */
     bool lost;    /* the connection is dead: a new one is due */
 };
 
