@@ -110,8 +110,8 @@ BLANKET_EXTERN_C_BEGIN
 /*
  * Opens what the config needs and connects to the store. `fault` (NULL, or BLANKET_LINUX_FAULT_SIZE
  * bytes) says for people what is missing: the node, the right, or the module. -BLANKET_ENOENT: a node or
- * the store isn't there; -BLANKET_EPERM: it may not be opened; -BLANKET_EINVAL, -BLANKET_ENOMEM;
- * -BLANKET_EIO: something answers, but not as it should.
+ * the store isn't there; -BLANKET_EPERM: it may not be opened; -BLANKET_ENOTCONN: the store doesn't
+ * listen; -BLANKET_EIO: something answers, but not as it should; -BLANKET_EINVAL, -BLANKET_ENOMEM.
  */
 BLANKET_API BLANKET_MUST_CHECK int blanket_linux_create(const struct blanket_linux_config *config,
                                                         struct blanket_linux **made, char *fault);
@@ -147,10 +147,12 @@ BLANKET_API int blanket_linux_scan(struct blanket_linux *door,
 
 /*
  * Use a device: its directories and its peer are read in the store, its pages are allocated and its
- * events go to `sink`, numbered from event_base. Blocks as scan does. `fault` as in create.
+ * events go to `sink`, numbered from event_base. Blocks as scan does; and if a frontend before left the
+ * device open, or closed, until the backend has let go of that one (3 s a step).
  * -BLANKET_ENOENT: the toolstack gave this domain no such device; -BLANKET_EEXIST: it's in use here;
  * -BLANKET_ENOSPC: a limit, or gntalloc has no more pages or no references that follow each other;
- * -BLANKET_EPERM, -BLANKET_EINVAL, -BLANKET_ENOMEM, -BLANKET_ENOTCONN, -BLANKET_EIO.
+ * -BLANKET_EBUSY: the backend doesn't let go; -BLANKET_EPERM, -BLANKET_EINVAL, -BLANKET_ENOMEM,
+ * -BLANKET_ENOTCONN, -BLANKET_EIO.
  */
 BLANKET_API BLANKET_MUST_CHECK int blanket_linux_device_add(
     struct blanket_linux *door, const struct blanket_linux_device *device,

@@ -103,7 +103,7 @@ static int error_of(const uint8_t *body, uint32_t size)
 static int request(struct blanket_linux *door, uint32_t type, const char *body, uint32_t size,
                    const uint8_t **answer, uint32_t *answer_size)
 {
-    uint8_t message[HEADER_SIZE + LINUX_PATH_SIZE + 32];
+    uint8_t message[HEADER_SIZE + 2 * LINUX_PATH_SIZE];
     struct xsd_sockmsg header = {.type = type, .req_id = ++door->admin_request, .len = size};
     int64_t until = now_ms() + ANSWER_MS;
     int status;
@@ -193,6 +193,20 @@ int blanket_linux_admin_list(struct blanket_linux *door, const char *path, char 
                              uint32_t size_max, uint32_t *size)
 {
     return ask(door, XS_DIRECTORY, path, names, size_max, size);
+}
+
+int blanket_linux_admin_write(struct blanket_linux *door, const char *path, const char *value)
+{
+    char body[2 * LINUX_PATH_SIZE];
+    const uint8_t *answer;
+    uint32_t size;
+    int used = snprintf(body, sizeof(body), "%s%c%s", path, 0, value);
+    int status = blanket_linux_admin_open(door);
+
+    if (used < 0 || (size_t)used >= sizeof(body)) {
+        return -BLANKET_EINVAL;
+    }
+    return status ? status : request(door, XS_WRITE, body, (uint32_t)used, &answer, &size);
 }
 
 /* Events of the watch; a connection that broke is made anew when it's needed, or with the engine's. */

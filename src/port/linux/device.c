@@ -196,29 +196,40 @@ static int tables_make(struct linux_end *end)
     return 0;
 }
 
-static int place_take(struct blanket_linux *door, struct linux_end *end)
+/* The owner's thread alone changes which ends there are, so it looks without the lock. */
+static bool is_used(const struct blanket_linux *door, const struct blanket_linux_device *device)
 {
-    struct linux_place *place = NULL;
     uint32_t i;
 
     for (i = 0; i < door->config.devices; i++) {
-        struct linux_end *other = door->places[i].end;
+        const struct linux_end *end = door->places[i].end;
 
-        if (other && other->flags == end->flags && other->frontend_domid == end->frontend_domid &&
-            strcmp(other->name, end->name) == 0) {
-            return -BLANKET_EEXIST;
-        }
-        if (!other && !place && door->places[i].generation < UINT32_MAX) {
-            place = &door->places[i];
+        if (end && !((end->flags ^ device->flags) & BLANKET_LINUX_BACKEND) &&
+            (!(device->flags & BLANKET_LINUX_BACKEND) ||
+             end->frontend_domid == device->frontend_domid) &&
+            strcmp(end->name, device->name) == 0) {
+            return true;
         }
     }
-    if (!place) {
-        return -BLANKET_ENOSPC;
+    return false;
+}
+
+static int place_take(struct blanket_linux *door, struct linux_end *end)
+{
+    uint32_t i;
+
+    for (i = 0; i < door->config.devices; i++) {
+        struct linux_place *place = &door->places[i];
+
+        if (!place->end && place->generation < UINT32_MAX) {
+            place->end = end;
+            place->generation++;
+            end->handle = blanket_handle(i, place->generation);
+            return 0;
+        }
     }
-    place->end = end;
-    place->generation++;
-    end->handle = blanket_handle((uint32_t)(place - door->places), place->generation);
-    return 0;
+    blanket_linux_note(door, "%s: more devices than the limit", end->name);
+    return -BLANKET_ENOSPC;
 }
 
 static struct linux_end *end_new(struct blanket_linux *door,
@@ -314,9 +325,18 @@ int blanket_linux_device_add(struct blanket_linux *door, const struct blanket_li
     if (!device_valid(device, event_base)) {
         return -BLANKET_EINVAL;
     }
+    if (is_used(door, device)) {
+        return -BLANKET_EEXIST;
+    }
     status = device_find(door, device, &where);
     if (status) {
         return status;
+    }
+    if (!(device->flags & BLANKET_LINUX_BACKEND)) {
+        status = blanket_linux_takeover(door, where.own, where.other);
+        if (status) {
+            return status;
+        }
     }
     pthread_mutex_lock(&door->lock);
     status = end_make(door, device, &where, &end);

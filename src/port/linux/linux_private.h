@@ -233,7 +233,11 @@ int blanket_linux_admin_read(struct blanket_linux *door, const char *path, char 
                              uint32_t size_max);
 int blanket_linux_admin_list(struct blanket_linux *door, const char *path, char *names,
                              uint32_t size_max, uint32_t *size);
+int blanket_linux_admin_write(struct blanket_linux *door, const char *path, const char *value);
 void blanket_linux_admin_process(struct blanket_linux *door);
+
+/* takeover.c; owner's: what a frontend that died has left in the store. Blocks. */
+int blanket_linux_takeover(struct blanket_linux *door, const char *own, const char *other);
 
 /* device.c */
 struct linux_end *blanket_linux_end_find(const struct blanket_linux *door, uint64_t handle);

@@ -71,6 +71,9 @@ int blanket_linux_wire_open(struct linux_wire *wire, const char *path)
         return -errno;
     }
     wire->socket = S_ISSOCK(node.st_mode);
+    if (!wire->socket && !S_ISCHR(node.st_mode)) {
+        return -ENXIO;
+    }
     wire->fd = wire->socket ? socket_open(path) : open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     return wire->fd < 0 ? -errno : 0;
 }
