@@ -20,6 +20,8 @@ int blanket_acl_check(struct blanket_request *request, int rebind)
     struct blanket_level *level = request->level;
     const struct blanket_endpoint *endpoint = request->endpoint;
     uint8_t right = blanket_verb_right(request->verb->verb);
+    /* What is done already stands there as results: nobody checked those. */
+    uint16_t skipped = (uint16_t)(request->element_first * request->verb->item_count);
     struct blanket_query query;
 
     if (!(endpoint->rights & (1u << right))) {
@@ -32,9 +34,9 @@ int blanket_acl_check(struct blanket_request *request, int rebind)
     query.endpoint_name = endpoint->name;
     query.endpoint = request->handle;
     query.claim = request->claim;
-    query.items = request->items;
+    query.items = request->items + skipped;
     query.rights = endpoint->rights;
-    query.item_count = request->item_count;
+    query.item_count = (uint16_t)(request->item_count - skipped);
     query.verb = request->verb->verb;
     query.payload_size = request->payload_size;
     query.right = right;
@@ -68,5 +70,22 @@ void blanket_acl_trace(const struct blanket_request *request, int status, uint8_
     trace.reason = reason;
     trace.right = blanket_verb_right(trace.verb);
     trace.quota = (uint8_t)quota;
+    level->ops->trace(level->host, &trace);
+}
+
+void blanket_acl_trace_scope(struct blanket_level *level, const struct blanket_guest *guest,
+                             uint64_t endpoint)
+{
+    struct blanket_trace trace;
+
+    if (!level->ops->trace) {
+        return;
+    }
+    memset(&trace, 0, sizeof(trace));
+    trace.guest = guest->host;
+    trace.guest_label = guest->label;
+    trace.endpoint = endpoint;
+    trace.status = -BLANKET_EPERM;
+    trace.reason = BLANKET_REASON_SCOPE;
     level->ops->trace(level->host, &trace);
 }

@@ -107,7 +107,7 @@ int blanket_child_make(struct blanket_level *level, struct blanket_guest *guest,
     __atomic_store_n(&endpoint->generation, child->generation, __ATOMIC_SEQ_CST);
     endpoint->events = 0;
     endpoint->rights = child->minted ? child->rights : child->rights & parent->rights;
-    endpoint->parent = (uint16_t)child->parent;
+    __atomic_store_n(&endpoint->parent, (uint16_t)child->parent, __ATOMIC_RELAXED);
     endpoint->child_count = 0;
     endpoint->depth = (uint8_t)(parent->depth + 1);
     endpoint->closing = 0;
@@ -119,16 +119,22 @@ int blanket_child_make(struct blanket_level *level, struct blanket_guest *guest,
     return 0;
 }
 
-void blanket_child_unmake(struct blanket_level *level, struct blanket_guest *guest, uint32_t index)
+int blanket_child_unmake(struct blanket_level *level, struct blanket_guest *guest, uint32_t index)
 {
     struct blanket_endpoint *endpoint = &guest->endpoints[index];
 
+    /* Who pins counts first and looks then; so FREE first, and the count once more. */
+    __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_FREE, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&endpoint->inflight, __ATOMIC_SEQ_CST) != 0) {
+        __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_DEAD, __ATOMIC_SEQ_CST);
+        return -BLANKET_EBUSY;
+    }
     for (uint32_t kind = 0; kind < BLANKET_TABLE_COUNT; kind++) {
         blanket_table_return(&guest->tables[kind], &endpoint->windows[kind], index,
                              endpoint->parent);
     }
     guest->endpoints[endpoint->parent].child_count--;
     memset(endpoint->name, 0, sizeof(endpoint->name));
-    __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_FREE, __ATOMIC_SEQ_CST);
     blanket_count_endpoints(level, -1);
+    return 0;
 }

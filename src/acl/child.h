@@ -25,8 +25,9 @@ struct blanket_child {
 int blanket_child_make(struct blanket_level *level, struct blanket_guest *guest,
                        const struct blanket_child *child, uint32_t *quota);
 
-/* Take back a child that was made but never live. */
-void blanket_child_unmake(struct blanket_level *level, struct blanket_guest *guest, uint32_t index);
+/* DEAD and empty -> FREE: its chunks go back to its parent. -BLANKET_EBUSY: a call is in flight on it
+ * after all, it is still DEAD. Guest's lock held. */
+int blanket_child_unmake(struct blanket_level *level, struct blanket_guest *guest, uint32_t index);
 
 /* The endpoint of that name, BLANKET_OWNER_NONE. Guest's lock held. */
 uint32_t blanket_child_find(const struct blanket_guest *guest, const char *name, uint32_t size);

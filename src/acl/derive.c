@@ -52,6 +52,9 @@ int blanket_endpoint_derive(struct blanket_request *request)
     }
     child.parent = request->endpoint_index;
     child.slot = blanket_item_index(request->items[0]);
+    if (child.slot < guest->endpoint_count) {
+        child.slot = level->ops->index_nospec(child.slot, guest->endpoint_count);
+    }
     child.generation = blanket_item_generation(request->items[0]);
     child.rights = (uint32_t)blanket_item_value(request->items[1]);
     child.name = (const char *)request->payload;
@@ -66,6 +69,7 @@ int blanket_endpoint_derive(struct blanket_request *request)
         endpoint->below_endpoint = parent->below_endpoint;
         endpoint->store_endpoint = parent->store_endpoint;
         endpoint->scope = parent->scope;
+        endpoint->shared = parent->shared;
         endpoint->label = parent->label;
         endpoint->below = parent->below;
         endpoint->store = parent->store;
@@ -81,13 +85,17 @@ int blanket_endpoint_derive(struct blanket_request *request)
     return rc;
 }
 
-void blanket_endpoint_kill(struct blanket_endpoint *endpoint)
+int blanket_endpoint_kill(struct blanket_endpoint *endpoint)
 {
+    if (endpoint->state == BLANKET_ENDPOINT_DEAD) {
+        return 0;
+    }
     __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_DEAD, __ATOMIC_SEQ_CST);
     endpoint->events |= BLANKET_EVENT_DEAD;
+    return 1;
 }
 
-static int descends_from(const struct blanket_guest *guest, uint32_t index, uint32_t ancestor)
+int blanket_endpoint_descends(const struct blanket_guest *guest, uint32_t index, uint32_t ancestor)
 {
     for (uint32_t step = 0; step <= BLANKET_DEPTH_MAX; step++) {
         index = guest->endpoints[index].parent;
@@ -118,15 +126,14 @@ int blanket_endpoint_revoke_child(struct blanket_request *request)
     slot = level->ops->index_nospec(slot, guest->endpoint_count);
     endpoint = &guest->endpoints[slot];
     level->ops->lock(level->host, request->guest_id);
-    if (endpoint->state == BLANKET_ENDPOINT_FREE) {
-        if (generation > endpoint->generation && slot != BLANKET_SELF_SLOT) {
-            __atomic_store_n(&endpoint->generation, generation, __ATOMIC_SEQ_CST);
-        }
-        rc = 0; /* a tombstone: destroying what isn't there is success */
-    } else if (descends_from(guest, slot, request->endpoint_index)) {
+    if (generation < endpoint->generation) {
+        rc = 0; /* destroying what isn't there is success... */
+    } else if (endpoint->state == BLANKET_ENDPOINT_FREE) {
+        __atomic_store_n(&endpoint->generation, generation, __ATOMIC_SEQ_CST);
+        rc = 0; /* ...and leaves a tombstone */
+    } else if (blanket_endpoint_descends(guest, slot, request->endpoint_index)) {
         if (generation == endpoint->generation) {
-            killed = endpoint->state != BLANKET_ENDPOINT_DEAD;
-            blanket_endpoint_kill(endpoint);
+            killed = blanket_endpoint_kill(endpoint);
         }
         rc = generation > endpoint->generation ? -BLANKET_EBUSY : 0;
     }
@@ -141,28 +148,32 @@ int blanket_endpoint_revoke_child(struct blanket_request *request)
 
 int blanket_endpoint_reset(struct blanket_request *request)
 {
-    uint32_t live = BLANKET_ENDPOINT_LIVE;
+    struct blanket_level *level = request->level;
 
-    /* Not live any more: somebody else's reset, or its revocation, came first; both are what the
-     * caller wants. */
-    (void)__atomic_compare_exchange_n(&request->endpoint->state, &live,
-                                      BLANKET_ENDPOINT_RESETTING, 0, __ATOMIC_SEQ_CST,
-                                      __ATOMIC_SEQ_CST);
-    blanket_guest_kick(request->level, request->guest, 1);
+    level->ops->lock(level->host, request->guest_id);
+    /* Else somebody else's reset, its loss or its revocation came first: all of them empty it. */
+    if (request->endpoint->state == BLANKET_ENDPOINT_LIVE) {
+        __atomic_store_n(&request->endpoint->state, BLANKET_ENDPOINT_RESETTING, __ATOMIC_SEQ_CST);
+    }
+    level->ops->unlock(level->host, request->guest_id);
+    blanket_guest_kick(level, request->guest, 1);
     return 0;
 }
 
-void blanket_endpoint_drain(struct blanket_level *level, struct blanket_guest *guest,
-                            uint32_t index)
+int blanket_endpoint_drain(struct blanket_level *level, struct blanket_guest *guest,
+                           uint32_t index)
 {
     struct blanket_endpoint *endpoint = &guest->endpoints[index];
 
-    endpoint->events |= BLANKET_EVENT_DRAINED;
-    if (index != BLANKET_SELF_SLOT) {
-        blanket_child_unmake(level, guest, index);
-        return;
+    if (index == BLANKET_SELF_SLOT) {
+        __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_FREE, __ATOMIC_SEQ_CST);
+        return 0;
     }
-    __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_FREE, __ATOMIC_SEQ_CST);
+    if (blanket_child_unmake(level, guest, index) != 0) {
+        return -BLANKET_EBUSY;
+    }
+    endpoint->events |= BLANKET_EVENT_DRAINED;
+    return 0;
 }
 
 void blanket_endpoint_announce(struct blanket_level *level, struct blanket_guest *guest,
@@ -175,26 +186,30 @@ void blanket_endpoint_announce(struct blanket_level *level, struct blanket_guest
     blanket_guest_kick(level, guest, 1);
 }
 
-int blanket_endpoint_route(struct blanket_level *level, uint32_t guest_id,
-                           const struct blanket_endpoint *endpoint, int on)
+int blanket_endpoint_route_check(const struct blanket_level *level, uint64_t first, uint32_t count)
 {
-    const struct blanket_window *ports = &endpoint->windows[BLANKET_TABLE_PORTS];
-    uint64_t first = (uint64_t)endpoint->event_base + ports->below_first;
-
-    if (ports->count != 0 && first + ports->count > level->limits.events) {
+    if (count != 0 && first + count > level->limits.events) {
         return -BLANKET_EINVAL;
     }
-    for (uint32_t i = 0; on && i < ports->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         if (__atomic_load_n(&level->routes[first + i], __ATOMIC_SEQ_CST) != 0) {
             return -BLANKET_EEXIST;
         }
     }
+    return 0;
+}
+
+void blanket_endpoint_route(struct blanket_level *level, uint32_t guest_id,
+                            const struct blanket_endpoint *endpoint, int on)
+{
+    const struct blanket_window *ports = &endpoint->windows[BLANKET_TABLE_PORTS];
+    uint64_t first = (uint64_t)endpoint->event_base + ports->below_first;
+
     for (uint32_t i = 0; i < ports->count; i++) {
         uint64_t route = (((uint64_t)guest_id << 32) | (ports->first + i)) + 1;
 
         __atomic_store_n(&level->routes[first + i], on ? route : 0, __ATOMIC_SEQ_CST);
     }
-    return 0;
 }
 
 void blanket_endpoint_describe(const struct blanket_guest *guest, uint32_t index,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Endpoints as administration sees them (include/blanket/endpoint.h). */
+#include "check.h"
 #include "child.h"
 #include "derive.h"
 #include "resolve.h"
@@ -14,13 +15,14 @@ static uint32_t name_size(const char *name)
     return size;
 }
 
-/* Law 0: owners of endpoints to one native peer are one trust group. Administration's lock held. */
-static int second_owner(struct blanket_level *level, const struct blanket_mint *mint)
+/* Law 0: owners of endpoints to one native peer are one trust group. Does any guest but `own` have one
+ * of this scope? Administration's lock held, no guest's. */
+static int second_owner(struct blanket_level *level, uint32_t own, uint64_t scope)
 {
     int found = 0;
 
     for (uint32_t id = 0; id < level->limits.guests && !found; id++) {
-        struct blanket_guest *guest = id != mint->guest ? blanket_guest_hold(level, id) : NULL;
+        struct blanket_guest *guest = id != own ? blanket_guest_hold(level, id) : NULL;
 
         if (!guest) {
             continue;
@@ -28,7 +30,7 @@ static int second_owner(struct blanket_level *level, const struct blanket_mint *
         level->ops->lock(level->host, id);
         for (uint32_t i = 1; i < guest->endpoint_count; i++) {
             found |= guest->endpoints[i].state != BLANKET_ENDPOINT_FREE &&
-                     guest->endpoints[i].scope == mint->scope;
+                     guest->endpoints[i].scope == scope;
         }
         level->ops->unlock(level->host, id);
         blanket_guest_release(guest);
@@ -55,6 +57,7 @@ static void fill_minted(struct blanket_endpoint *endpoint, const struct blanket_
     endpoint->store_endpoint = mint->store.ops ? mint->store_endpoint : mint->below_endpoint;
     endpoint->scope = mint->scope;
     endpoint->label = mint->label;
+    endpoint->shared = (mint->flags & BLANKET_MINT_SHARE_SCOPE) != 0;
     endpoint->below = mint->below;
     endpoint->store = mint->store.ops ? mint->store : mint->below;
 }
@@ -70,10 +73,16 @@ static int mint_locked(struct blanket_level *level, struct blanket_guest *guest,
     };
     struct blanket_endpoint *endpoint;
     struct blanket_child child;
+    uint32_t self = guest->endpoints[BLANKET_SELF_SLOT].state;
     int rc;
 
-    if (guest->endpoints[BLANKET_SELF_SLOT].state != BLANKET_ENDPOINT_LIVE) {
+    if (self != BLANKET_ENDPOINT_LIVE && self != BLANKET_ENDPOINT_RESETTING) {
         return -BLANKET_ENOENT;
+    }
+    rc = blanket_endpoint_route_check(level, (uint64_t)mint->event_base + mint->ports.below_first,
+                                      mint->ports.count);
+    if (rc != 0) {
+        return rc;
     }
     memset(&child, 0, sizeof(child));
     child.parent = BLANKET_SELF_SLOT;
@@ -95,11 +104,7 @@ static int mint_locked(struct blanket_level *level, struct blanket_guest *guest,
     }
     endpoint = &guest->endpoints[child.slot];
     fill_minted(endpoint, mint);
-    rc = blanket_endpoint_route(level, mint->guest, endpoint, 1);
-    if (rc != 0) {
-        blanket_child_unmake(level, guest, child.slot);
-        return rc;
-    }
+    blanket_endpoint_route(level, mint->guest, endpoint, 1);
     __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_LIVE, __ATOMIC_SEQ_CST);
     *handle = blanket_handle(child.slot, child.generation);
     return 0;
@@ -109,7 +114,7 @@ static int mint_is_sound(const struct blanket_mint *mint)
 {
     const uint64_t slots = BLANKET_SLOT_INDEX_MAX + 1u;
 
-    return mint->name && mint->below.ops && mint->below.ops->call &&
+    return mint->name && mint->below.ops && mint->below.ops->call && mint->below.ops->send &&
            (!mint->store.ops || mint->store.ops->call) && mint->rights <= BLANKET_RIGHTS_ALL &&
            mint->flags <= BLANKET_MINT_SHARE_SCOPE &&
            (uint64_t)mint->grants.below_first + mint->grants.count <= slots &&
@@ -123,23 +128,29 @@ int blanket_endpoint_mint(struct blanket_level *level, const struct blanket_mint
     uint32_t administration = blanket_lock_administration(level);
     uint32_t which = BLANKET_QUOTA_NONE;
     struct blanket_guest *guest;
-    int rc;
+    int second, rc;
 
     if (!mint_is_sound(mint)) {
         return -BLANKET_EINVAL;
     }
-    level->ops->lock(level->host, administration);
-    guest = blanket_guest_find(level, mint->guest);
+    guest = blanket_guest_hold(level, mint->guest);
     if (!guest) {
-        rc = -BLANKET_ENOENT;
-    } else if (!(mint->flags & BLANKET_MINT_SHARE_SCOPE) && second_owner(level, mint)) {
-        rc = -BLANKET_EPERM;
-    } else {
+        return -BLANKET_ENOENT;
+    }
+    level->ops->lock(level->host, administration);
+    second = !(mint->flags & BLANKET_MINT_SHARE_SCOPE) &&
+             second_owner(level, mint->guest, mint->scope);
+    rc = -BLANKET_EPERM;
+    if (!second) {
         level->ops->lock(level->host, mint->guest);
         rc = mint_locked(level, guest, mint, handle, &which);
         level->ops->unlock(level->host, mint->guest);
     }
     level->ops->unlock(level->host, administration);
+    if (second) {
+        blanket_acl_trace_scope(level, guest, 0);
+    }
+    blanket_guest_release(guest);
     if (quota) {
         *quota = which;
     }
@@ -163,6 +174,7 @@ int blanket_endpoint_revoke(struct blanket_level *level, uint32_t guest_id, uint
 {
     struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
     struct blanket_endpoint *endpoint;
+    int killed = 0;
 
     if (!guest) {
         return -BLANKET_ENOENT;
@@ -170,10 +182,10 @@ int blanket_endpoint_revoke(struct blanket_level *level, uint32_t guest_id, uint
     level->ops->lock(level->host, guest_id);
     endpoint = (uint32_t)handle == BLANKET_SELF_SLOT ? NULL : current(guest, handle);
     if (endpoint) {
-        blanket_endpoint_kill(endpoint);
+        killed = blanket_endpoint_kill(endpoint);
     }
     level->ops->unlock(level->host, guest_id);
-    if (endpoint) {
+    if (killed) {
         blanket_endpoint_announce(level, guest, handle, BLANKET_EVENT_DEAD);
     }
     blanket_guest_release(guest);
@@ -199,19 +211,23 @@ int blanket_endpoint_info(struct blanket_level *level, uint32_t guest_id, uint64
     return rc;
 }
 
+static int is_same(const struct blanket_below *one, const struct blanket_below *other)
+{
+    return one->ops == other->ops && one->context == other->context;
+}
+
 /* One guest's endpoint `index` if it stands on what was lost: broken. Returns its handle, 0. */
 static uint64_t break_one(struct blanket_level *level, uint32_t id, uint32_t index,
                           const struct blanket_below *below, uint64_t below_endpoint)
 {
     struct blanket_endpoint *endpoint = &level->guests[id].endpoints[index];
-    uint32_t live = BLANKET_ENDPOINT_LIVE;
     uint64_t handle = 0;
 
     level->ops->lock(level->host, id);
-    if (endpoint->state != BLANKET_ENDPOINT_FREE && endpoint->below.ops == below->ops &&
-        endpoint->below.context == below->context && endpoint->below_endpoint == below_endpoint &&
-        __atomic_compare_exchange_n(&endpoint->state, &live, BLANKET_ENDPOINT_BROKEN, 0,
-                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if ((endpoint->state == BLANKET_ENDPOINT_LIVE ||
+         endpoint->state == BLANKET_ENDPOINT_RESETTING) &&
+        is_same(&endpoint->below, below) && endpoint->below_endpoint == below_endpoint) {
+        __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_BROKEN, __ATOMIC_SEQ_CST);
         endpoint->events |= BLANKET_EVENT_PEER_GONE;
         handle = blanket_handle(index, endpoint->generation);
     }
@@ -239,20 +255,74 @@ void blanket_endpoint_lost(struct blanket_level *level, const struct blanket_bel
     }
 }
 
-/* Both locks held; the endpoint is broken and empty. */
-static int rebind_locked(struct blanket_level *level, uint32_t guest_id,
-                         struct blanket_endpoint *endpoint, uint32_t event_base)
+struct rebinding {
+    uint64_t below_endpoint;
+    uint64_t scope;
+    uint32_t event_base;
+    uint32_t grant_base; /* of the below's grant index 0 */
+};
+
+static int is_at(const struct blanket_guest *guest, uint32_t index, uint32_t top)
 {
-    uint32_t before = endpoint->event_base;
+    return guest->endpoints[index].state != BLANKET_ENDPOINT_FREE &&
+           (index == top || blanket_endpoint_descends(guest, index, top));
+}
+
+/* Nothing of the old one is left, of what derives from it neither. Guest's lock held. */
+static int is_empty(const struct blanket_guest *guest, uint32_t top)
+{
+    uint32_t left = 0;
+
+    for (uint32_t i = 1; i < guest->endpoint_count; i++) {
+        const struct blanket_endpoint *endpoint = &guest->endpoints[i];
+
+        if (is_at(guest, i, top)) {
+            left |= endpoint->used[BLANKET_TABLE_GRANTS] | endpoint->used[BLANKET_TABLE_MAPPINGS] |
+                    endpoint->used[BLANKET_TABLE_PORTS] |
+                    __atomic_load_n(&endpoint->inflight, __ATOMIC_SEQ_CST);
+        }
+    }
+    return left == 0;
+}
+
+static void rebind_one(struct blanket_endpoint *endpoint, const struct rebinding *to)
+{
+    if (is_same(&endpoint->store, &endpoint->below)) {
+        endpoint->store_endpoint = to->below_endpoint;
+    }
+    endpoint->below_endpoint = to->below_endpoint;
+    endpoint->scope = to->scope;
+    endpoint->event_base = to->event_base;
+    endpoint->grant_base = to->grant_base + endpoint->windows[BLANKET_TABLE_GRANTS].below_first;
+    if (endpoint->state == BLANKET_ENDPOINT_BROKEN) {
+        __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_LIVE, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* Both locks held. What derives from it goes along: the guest keeps all of its handles. */
+static int rebind_locked(struct blanket_level *level, uint32_t guest_id, uint32_t index,
+                         const struct rebinding *to)
+{
+    struct blanket_guest *guest = &level->guests[guest_id];
+    struct blanket_endpoint *endpoint = &guest->endpoints[index];
+    const struct blanket_window *ports = &endpoint->windows[BLANKET_TABLE_PORTS];
     int rc;
 
-    (void)blanket_endpoint_route(level, guest_id, endpoint, 0);
-    endpoint->event_base = event_base;
-    rc = blanket_endpoint_route(level, guest_id, endpoint, 1);
-    if (rc != 0) {
-        endpoint->event_base = before;
-        (void)blanket_endpoint_route(level, guest_id, endpoint, 1);
+    if (endpoint->state != BLANKET_ENDPOINT_BROKEN || endpoint->depth != 1) {
+        return -BLANKET_EINVAL;
     }
+    if (!is_empty(guest, index)) {
+        return -BLANKET_EBUSY;
+    }
+    blanket_endpoint_route(level, guest_id, endpoint, 0);
+    rc = blanket_endpoint_route_check(level, (uint64_t)to->event_base + ports->below_first,
+                                      ports->count);
+    for (uint32_t i = 1; rc == 0 && i < guest->endpoint_count; i++) {
+        if (is_at(guest, i, index)) {
+            rebind_one(&guest->endpoints[i], to);
+        }
+    }
+    blanket_endpoint_route(level, guest_id, endpoint, 1);
     return rc;
 }
 
@@ -260,38 +330,29 @@ int blanket_endpoint_rebind(struct blanket_level *level, uint32_t guest_id, uint
                             uint64_t below_endpoint, uint64_t scope, uint32_t event_base,
                             uint32_t grant_base)
 {
+    const struct rebinding to = { below_endpoint, scope, event_base, grant_base };
     uint32_t administration = blanket_lock_administration(level);
-    struct blanket_endpoint *endpoint;
-    struct blanket_guest *guest;
+    struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
+    const struct blanket_endpoint *endpoint;
     int rc = -BLANKET_ENOENT;
+    int second;
 
-    level->ops->lock(level->host, administration);
-    guest = blanket_guest_find(level, guest_id);
-    if (guest) {
-        level->ops->lock(level->host, guest_id);
-        endpoint = current(guest, handle);
-        if (!endpoint) {
-            rc = -BLANKET_ENOENT;
-        } else if (endpoint->state != BLANKET_ENDPOINT_BROKEN) {
-            rc = -BLANKET_EINVAL;
-        } else if (endpoint->used[0] + endpoint->used[1] + endpoint->used[2] != 0 ||
-                   endpoint->child_count != 0 ||
-                   __atomic_load_n(&endpoint->inflight, __ATOMIC_SEQ_CST) != 0) {
-            rc = -BLANKET_EBUSY;
-        } else {
-            rc = rebind_locked(level, guest_id, endpoint, event_base);
-        }
-        if (rc == 0) {
-            endpoint->below_endpoint = below_endpoint;
-            if (endpoint->store.context == endpoint->below.context) {
-                endpoint->store_endpoint = below_endpoint;
-            }
-            endpoint->scope = scope;
-            endpoint->grant_base = grant_base + endpoint->windows[0].below_first;
-            __atomic_store_n(&endpoint->state, BLANKET_ENDPOINT_LIVE, __ATOMIC_SEQ_CST);
-        }
-        level->ops->unlock(level->host, guest_id);
+    if (!guest) {
+        return rc;
     }
+    level->ops->lock(level->host, administration);
+    second = second_owner(level, guest_id, scope);
+    level->ops->lock(level->host, guest_id);
+    endpoint = current(guest, handle);
+    if (endpoint) {
+        second = second && !endpoint->shared;
+        rc = second ? -BLANKET_EPERM : rebind_locked(level, guest_id, (uint32_t)handle, &to);
+    }
+    level->ops->unlock(level->host, guest_id);
     level->ops->unlock(level->host, administration);
+    if (endpoint && second) {
+        blanket_acl_trace_scope(level, guest, handle);
+    }
+    blanket_guest_release(guest);
     return rc;
 }

@@ -86,3 +86,19 @@ int blanket_endpoint_events(struct blanket_request *request)
     request->reason = rc != 0 ? BLANKET_REASON_OBJECT : request->reason;
     return rc;
 }
+
+void blanket_endpoint_events_undo(struct blanket_request *request)
+{
+    struct blanket_level *level = request->level;
+    struct blanket_endpoint *endpoint;
+    struct blanket_wire_endpoint info;
+
+    memcpy(&info, request->context->reply, sizeof(info));
+    endpoint = &request->guest->endpoints[(uint32_t)info.endpoint];
+    level->ops->lock(level->host, request->guest_id);
+    if (endpoint->generation == (uint32_t)(info.endpoint >> 32)) {
+        endpoint->events |= info.events;
+    }
+    level->ops->unlock(level->host, request->guest_id);
+    blanket_port_raise(level, request->guest, BLANKET_PORT_CONTROL);
+}

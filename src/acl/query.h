@@ -13,4 +13,7 @@ int blanket_endpoint_query(struct blanket_request *request);
 int blanket_endpoint_lookup(struct blanket_request *request);
 int blanket_endpoint_events(struct blanket_request *request);
 
+/* The reply of EVENTS could not be given to the caller: what it took is there again. */
+void blanket_endpoint_events_undo(struct blanket_request *request);
+
 #endif

@@ -44,6 +44,7 @@ uint32_t blanket_endpoint_effective(const struct blanket_guest *guest,
                                     const struct blanket_endpoint *endpoint)
 {
     uint32_t worst = BLANKET_ENDPOINT_LIVE;
+    uint16_t parent;
 
     for (uint32_t step = 0; step <= BLANKET_DEPTH_MAX; step++) {
         uint32_t state = __atomic_load_n(&endpoint->state, __ATOMIC_SEQ_CST);
@@ -55,10 +56,11 @@ uint32_t blanket_endpoint_effective(const struct blanket_guest *guest,
             (state == BLANKET_ENDPOINT_RESETTING && worst == BLANKET_ENDPOINT_LIVE)) {
             worst = state;
         }
-        if (endpoint->parent == BLANKET_OWNER_NONE) {
+        parent = __atomic_load_n(&endpoint->parent, __ATOMIC_RELAXED);
+        if (parent == BLANKET_OWNER_NONE) {
             break;
         }
-        endpoint = &guest->endpoints[endpoint->parent];
+        endpoint = &guest->endpoints[parent];
     }
     return worst;
 }
@@ -113,10 +115,16 @@ int blanket_endpoint_pin(struct blanket_request *request)
     }
     slot = request->level->ops->index_nospec(slot, guest->endpoint_count);
     endpoint = &guest->endpoints[slot];
-    /* Before the count goes up, so that calls on stale handles can't keep a slot from draining. */
+    /* Before the count goes up, so that calls that will be refused can neither keep a slot from
+     * draining nor kick the worker each time. */
     if (!is_current(endpoint, generation)) {
         return refuse_other(request, endpoint, generation, destroying);
     }
+    state = blanket_endpoint_effective(guest, endpoint);
+    if (state != BLANKET_ENDPOINT_LIVE && !destroying) {
+        return refuse_state(request, state);
+    }
+    /* And after: the worker that drains looks at the count once more when the slot is FREE already. */
     __atomic_fetch_add(&endpoint->inflight, 1, __ATOMIC_SEQ_CST);
     if (!is_current(endpoint, generation)) {
         blanket_endpoint_unpin(request->level, guest, endpoint);
