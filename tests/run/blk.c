@@ -554,7 +554,6 @@ static void test_bad_responses(void **state)
         response = bad_response(bad);
         blk_ring_response_write(&bed.frontend->ring, 0, &response);
         bed.frontend->ring.front.sring->rsp_prod = bad == 8 ? 2 : 1;
-        bed.frontend->ring_event = true;
         bed_run(&bed);
         assert_int_equal(bed.frontend->stats.bad_responses, 1);
         assert_int_equal(told.count, 1);
@@ -586,7 +585,6 @@ static void test_answer_twice(void **state)
     assert_int_equal(response.id, bed.frontend->slots[0].id);
     blk_ring_response_write(ring, 1, &response);
     ring->front.sring->rsp_prod = 2;
-    bed.frontend->ring_event = true;
     bed_run(&bed);
     assert_int_equal(bed.frontend->stats.bad_responses, 1);
     assert_int_equal(blk_frontend_state(bed.frontend), BLK_FRONTEND_CLOSED);

@@ -97,13 +97,10 @@ void blk_frontend_event(struct blk_frontend *frontend, uint32_t port)
 {
     uint32_t index;
 
-    if (blanket_guest_port_find(&frontend->device, port, &index) != 0) {
-        return;
-    }
-    if (frontend->store_connected && index == blanket_guest_store_port(&frontend->store)) {
+    /* The ring is looked at whenever it is polled: its event says no more than that. */
+    if (blanket_guest_port_find(&frontend->device, port, &index) == 0 &&
+        frontend->store_connected && index == blanket_guest_store_port(&frontend->store)) {
         frontend->store_event = true;
-    } else if (frontend->port_bound && index == frontend->port) {
-        frontend->ring_event = true;
     }
 }
 
@@ -219,6 +216,7 @@ int blk_frontend_submit(struct blk_frontend *frontend, struct blk_request *reque
         return rc;
     }
     request->next = NULL;
+    request->tries = 0;
     *frontend->queue_end = request;
     frontend->queue_end = &request->next;
     return 0;

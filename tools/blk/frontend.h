@@ -66,7 +66,8 @@ struct blk_request {
     const struct blk_segment *segments;
     void (*done)(struct blk_request *request, int status); /* 0, EIO, EOPNOTSUPP, ENOTCONN */
     void *context;
-    struct blk_request *next; /* private */
+    struct blk_request *next; /* private, from here on */
+    uint32_t tries;
 };
 
 struct blk_frontend_info {

@@ -303,10 +303,9 @@ static void granted_send(struct blk_frontend *frontend, struct blk_slot *slot, u
         frontend->stats.grants += access->status == 0;
     }
     if (good) {
-        frontend->head_tries = 0;
         ring_put(frontend, index);
     } else {
-        slot_end(frontend, slot, ++frontend->head_tries < BLK_TRIES_MAX ? BLK_AGAIN : -BLANKET_EIO);
+        slot_end(frontend, slot, ++slot->request->tries < BLK_TRIES_MAX ? BLK_AGAIN : -BLANKET_EIO);
     }
 }
 
@@ -446,7 +445,6 @@ int blk_frontend_responses(struct blk_frontend *frontend)
     unsigned more = 1;
     int done = 0;
 
-    frontend->ring_event = false;
     while (more && frontend->error == NULL) {
         RING_IDX end = *(volatile RING_IDX *)&front->sring->rsp_prod;
 

@@ -26,11 +26,10 @@ struct blk_slot {
     uint64_t id; /* slot, and a sequence number above it: a response that is repeated doesn't fit */
     int status;  /* ENDING: what it will be told; BLK_AGAIN: nothing, it is queued again */
     uint32_t count;
-    uint16_t phase;
-    uint16_t tries;
+    uint32_t phase;
 };
 #define BLK_AGAIN 1
-#define BLK_TRIES_MAX 16u
+#define BLK_TRIES_MAX 16u /* of a request whose pages can't be granted */
 
 struct blk_frontend {
     struct blk_frontend_config config;
@@ -43,7 +42,7 @@ struct blk_frontend {
     struct blk_frontend_info info;
     struct blk_frontend_stats stats;
     bool store_connected, watching;
-    bool store_event, ring_event, backend_changed, doorbell;
+    bool store_event, backend_changed, doorbell;
     bool closing_told, closed_told; /* our state in the store is Closing, or Closed */
     uint32_t backend_state;
     bool published; /* our state in the store is Initialised */
@@ -63,7 +62,6 @@ struct blk_frontend {
     uint32_t sequence;
     bool indirect;
     struct blk_request *queue, **queue_end;
-    uint32_t head_tries; /* how often the head of the queue was tried in vain */
 
     struct blanket_guest_access access[BLK_INDIRECT_MAX];
     struct blanket_guest_end ends[BLK_INDIRECT_MAX];
