@@ -16,8 +16,11 @@ static void devices_take(struct report *report, const struct world *world)
         struct blk_frontend_stats front;
         struct blk_backend_stats back;
 
+        memset(&back, 0, sizeof(back));
         blk_frontend_stats(world->guests[i].frontend, &front);
-        blk_backend_stats(world->guests[i].backend, &back);
+        if (world->guests[i].backend != NULL) {
+            blk_backend_stats(world->guests[i].backend, &back);
+        }
         report->frontends.requests += front.requests;
         report->frontends.segments += front.segments;
         report->frontends.doorbells += front.doorbells;
@@ -90,12 +93,18 @@ static void head_print(const struct report *report)
            report->requests, device->segments * 4, device->depth, device->ring_pages,
            plural(device->ring_pages),
            device->persistent ? "persistent grants" : "a grant for each page of each request");
-    printf("%" PRIu64 " doorbells to the backend, %" PRIu64 " to the guests; %" PRIu64
-           " pages granted, %" PRIu64 " mapped\n",
-           report->frontends.doorbells, report->backends.doorbells, report->frontends.grants,
-           report->backends.maps);
-    printf("%.3f s, %.0f MiB/s: simulated levels in one process, no figure of any hypervisor\n\n",
-           seconds(report), (double)report->bytes / MIB / seconds(report));
+    if (config->device != NULL) {
+        printf("%" PRIu64 " doorbells to the backend; %" PRIu64 " pages granted\n",
+               report->frontends.doorbells, report->frontends.grants);
+    } else {
+        printf("%" PRIu64 " doorbells to the backend, %" PRIu64 " to the guests; %" PRIu64
+               " pages granted, %" PRIu64 " mapped\n",
+               report->frontends.doorbells, report->backends.doorbells, report->frontends.grants,
+               report->backends.maps);
+    }
+    printf("%.3f s, %.1f MiB/s: simulated levels in one process%s, no figure of any hypervisor\n\n",
+           seconds(report), (double)report->bytes / MIB / seconds(report),
+           config->device != NULL ? " over a real Xen's backend" : "");
 }
 
 static const char *resource(char *text, uint32_t live, uint32_t peak, uint32_t left)
@@ -129,9 +138,10 @@ void report_print(const struct report *report)
     for (uint32_t i = 0; i < report->config.levels; i++) {
         level_print(report, i);
     }
-    printf(
-        "\nLevel 1 stands on the provider. Live: when all was copied; left: once the devices were "
-        "closed.\n");
+    printf("\nLevel 1 stands on %s.",
+           report->config.device != NULL ? "a stock Xen, by its libraries" : "the provider");
+    printf(" Live: when all was copied; left: once the devices were "
+           "closed.\n");
 }
 
 /* ---- as JSON ---- */
@@ -191,11 +201,14 @@ bool report_print_json(const struct report *report)
         "requests", (json_int_t)report->requests, "guests", (json_int_t)report->config.guests,
         "seed", (json_int_t)report->config.seed, "seconds", seconds(report), "throughput",
         "mib_per_second", (double)report->bytes / MIB / seconds(report), "of",
-        "simulated levels, provider, frontends and backends in one process", "device",
-        device_json(report), "provider", "grants", (json_int_t)report->provider.grants, "mappings",
-        (json_int_t)report->provider.mappings, "ports", (json_int_t)report->provider.ports, "nodes",
-        (json_int_t)report->provider.nodes, "watches", (json_int_t)report->provider.watches,
-        "bytes", (json_int_t)report->provider.bytes, "levels", levels);
+        report->config.device != NULL
+            ? "simulated levels and a frontend in one process, over a real Xen's backend"
+            : "simulated levels, provider, frontends and backends in one process",
+        "device", device_json(report), "provider", "grants", (json_int_t)report->provider.grants,
+        "mappings", (json_int_t)report->provider.mappings, "ports",
+        (json_int_t)report->provider.ports, "nodes", (json_int_t)report->provider.nodes, "watches",
+        (json_int_t)report->provider.watches, "bytes", (json_int_t)report->provider.bytes, "levels",
+        levels);
     good = whole != NULL && json_dumpf(whole, stdout, JSON_INDENT(2)) == 0 &&
            putchar('\n') == '\n' && fflush(stdout) == 0;
     json_decref(whole);

@@ -18,35 +18,42 @@ struct options {
     const char *disk;
     const char *read_to;
     const char *write_from;
+    bool libxen;
     bool json;
 };
 
 static void usage(FILE *stream)
 {
-    fputs("usage: blanket run [--levels N] --disk IMAGE --read-to FILE | --write-from FILE\n"
-          "                   [OPTION]...\n"
-          "\n"
-          "Copies a disk image through N simulated levels: a PV block frontend in a guest on top,\n"
-          "a backend beside the provider at the bottom, and every operation between them through\n"
-          "the nested hypercall, a capability and a hook at each level.\n"
-          "\n"
-          "  --levels N         levels above each other, 1 to 16 (3)\n"
-          "  --disk IMAGE       the disk: a file or block device of whole 512-byte sectors\n"
-          "  --read-to FILE     copy all of it to FILE, which appears when it is complete\n"
-          "  --write-from FILE  write FILE, which isn't larger, to the disk from its start, and "
-          "flush\n"
-          "  --no-persistent    grant each page for its request only\n"
-          "  --ring-pages N     pages of the ring: 1, 2, 4, 8 or 16 (1)\n"
-          "  --segments N       pages of a request, 1 to 256 (32); above 11 they are indirect\n"
-          "  --guests G         isolated guests side by side, each on its slice, 1 to 64 (1)\n"
-          "  --seed S           of frame numbers and of whose turn it is; the same S, the same run "
-          "(1)\n"
-          "  --json             the report as JSON\n"
-          "  --help             this\n"
-          "\n"
-          "Exits with 0 when all was copied, 1 when the job failed, 2 when an option or a file is\n"
-          "wrong, with one line that says what.\n",
-          stream);
+    fputs(
+        "usage: blanket run [--levels N] --disk IMAGE --read-to FILE | --write-from FILE\n"
+        "       blanket run [--levels N] --below libxen --disk vbd/51712 ...\n"
+        "                   [OPTION]...\n"
+        "\n"
+        "Copies a disk image through N simulated levels: a PV block frontend in a guest on top,\n"
+        "a backend beside the provider at the bottom, and every operation between them through\n"
+        "the nested hypercall, a capability and a hook at each level.\n"
+        "\n"
+        "  --levels N         levels above each other, 1 to 16 (3)\n"
+        "  --disk IMAGE       the disk: a file or block device of whole 512-byte sectors\n"
+        "  --below libxen     the levels stand on the Xen that this machine is a domain of, and\n"
+        "                     --disk names a device that its toolstack attached: the bottom is a\n"
+        "                     real backend. One guest. No driver of this kernel may have the "
+        "device\n"
+        "  --read-to FILE     copy all of it to FILE, which appears when it is complete\n"
+        "  --write-from FILE  write FILE, which isn't larger, to the disk from its start, and "
+        "flush\n"
+        "  --no-persistent    grant each page for its request only\n"
+        "  --ring-pages N     pages of the ring: 1, 2, 4, 8 or 16 (1)\n"
+        "  --segments N       pages of a request, 1 to 256 (32); above 11 they are indirect\n"
+        "  --guests G         isolated guests side by side, each on its slice, 1 to 64 (1)\n"
+        "  --seed S           of frame numbers and of whose turn it is; the same S, the same run "
+        "(1)\n"
+        "  --json             the report as JSON\n"
+        "  --help             this\n"
+        "\n"
+        "Exits with 0 when all was copied, 1 when the job failed, 2 when an option or a file is\n"
+        "wrong, with one line that says what.\n",
+        stream);
 }
 
 /* ---- options ---- */
@@ -54,6 +61,7 @@ static void usage(FILE *stream)
 enum option_code {
     OPTION_LEVELS = 256,
     OPTION_DISK,
+    OPTION_BELOW,
     OPTION_READ_TO,
     OPTION_WRITE_FROM,
     OPTION_NO_PERSISTENT,
@@ -68,6 +76,7 @@ enum option_code {
 static const struct option long_options[] = {
     {"levels", required_argument, NULL, OPTION_LEVELS},
     {"disk", required_argument, NULL, OPTION_DISK},
+    {"below", required_argument, NULL, OPTION_BELOW},
     {"read-to", required_argument, NULL, OPTION_READ_TO},
     {"write-from", required_argument, NULL, OPTION_WRITE_FROM},
     {"no-persistent", no_argument, NULL, OPTION_NO_PERSISTENT},
@@ -125,6 +134,12 @@ static bool option_take(struct options *options, int code)
     case OPTION_DISK:
         options->disk = optarg;
         return true;
+    case OPTION_BELOW:
+        options->libxen = strcmp(optarg, "libxen") == 0;
+        if (!options->libxen) {
+            command_error("run: --below takes libxen, not \"%s\"", optarg);
+        }
+        return options->libxen;
     case OPTION_READ_TO:
         options->read_to = optarg;
         return true;
@@ -158,6 +173,8 @@ static bool options_check(const struct options *options, int argc, char **argv)
         command_error("run: --disk IMAGE is missing (blanket run --help)");
     } else if ((options->read_to == NULL) == (options->write_from == NULL)) {
         command_error("run: it takes one of --read-to FILE and --write-from FILE");
+    } else if (options->libxen && options->world.guests != 1) {
+        command_error("run: over libxen there is one guest, with one device");
     } else {
         return true;
     }
@@ -204,21 +221,29 @@ struct files {
     bool target_open;
 };
 
-static bool source_open(struct files *files, const struct options *options)
+static bool source_fits(const struct files *files, const struct options *options)
 {
-    if (!image_open(&files->source, options->write_from, false)) {
-        return false;
-    }
-    if (image_same(&files->source, &files->disk)) {
-        command_error("%s: the disk can't be its own copy", options->write_from);
-        return false;
-    }
     if (files->source.size > files->disk.size) {
         command_error("%s: its %" PRIu64 " bytes are too few: %s has %" PRIu64, options->disk,
                       files->disk.size, options->write_from, files->source.size);
         return false;
     }
     return true;
+}
+
+static bool source_open(struct files *files, const struct options *options)
+{
+    if (!image_open(&files->source, options->write_from, false)) {
+        return false;
+    }
+    if (options->libxen) {
+        return true; /* how large the disk is its backend will say */
+    }
+    if (image_same(&files->source, &files->disk)) {
+        command_error("%s: the disk can't be its own copy", options->write_from);
+        return false;
+    }
+    return source_fits(files, options);
 }
 
 /* false (said): what was opened is to be closed all the same. */
@@ -229,6 +254,9 @@ static bool files_open(struct files *files, const struct options *options)
     memset(files, 0, sizeof(*files));
     files->disk.file = -1;
     files->source.file = -1;
+    if (options->libxen) {
+        return !write || source_open(files, options);
+    }
     if (!image_open(&files->disk, options->disk, write)) {
         return false;
     }
@@ -238,6 +266,19 @@ static bool files_open(struct files *files, const struct options *options)
     }
     if (write) {
         return source_open(files, options);
+    }
+    files->target_open = target_open(&files->target, options->read_to, files->disk.size,
+                                     &files->disk);
+    return files->target_open;
+}
+
+/* A disk whose backend has said how large it is. */
+static bool files_size(struct files *files, const struct options *options,
+                       const struct world *world)
+{
+    files->disk.size = world->guests[0].sectors * IMAGE_SECTOR;
+    if (options->write_from != NULL) {
+        return source_fits(files, options);
     }
     files->target_open = target_open(&files->target, options->read_to, files->disk.size,
                                      &files->disk);
@@ -265,6 +306,12 @@ static bool job_run(const struct options *options, struct files *files, struct r
     if (!world_open(&world, &options->world, &files->disk)) {
         return false;
     }
+    if (options->libxen && !files_size(files, options, &world)) {
+        (void)world_disconnect(&world);
+        world_close(&world);
+        return false;
+    }
+    report->disk_bytes = files->disk.size;
     copy.world = &world;
     copy.write = options->write_from != NULL;
     copy.other = copy.write ? &files->source : &files->target.image;
@@ -306,6 +353,7 @@ int command_run(int argc, char **argv)
     }
     command_signals();
     options.world.read_only = options.write_from == NULL;
+    options.world.device = options.libxen ? options.disk : NULL;
     report->disk = options.disk;
     report->other = options.write_from != NULL ? options.write_from : options.read_to;
     report->write = options.write_from != NULL;
@@ -315,7 +363,6 @@ int command_run(int argc, char **argv)
         free(report);
         return COMMAND_USAGE;
     }
-    report->disk_bytes = files.disk.size;
     good = job_run(&options, &files, report);
     if (good && files.target_open) {
         files.target_open = false;

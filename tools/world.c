@@ -9,14 +9,17 @@
 
 #include "blk/ring.h"
 
-#define PORTS 8u            /* of an end: the store's and the ring's, and room to spare */
-#define GRANTS_MAX 8192u    /* of a guest */
-#define GRANTS_SUM 16384u   /* of all */
+#define PORTS 8u          /* of an end: the store's and the ring's, and room to spare */
+#define GRANTS_MAX 8192u  /* of a guest */
+#define GRANTS_SUM 16384u /* of all */
+#define GRANTS_LIBXEN                                                                              \
+    896u /* gntalloc gives 1024 pages by default, and a window needs some to choose from */
 #define HANDLE_FIRST 51712u /* xvda */
 #define HANDLE_STEP 16u
 #define DOMID 1u       /* of the lowest level, as the provider sees it */
 #define IDLE_MAX 1000u /* turns in which nothing happens before something is wrong */
 #define WORK_BUDGET 256u
+#define LIBXEN_WAIT_MS 50 /* for a Xen below, in a turn in which nothing happens */
 
 /* ---- the disk: a guest's slice of the image ---- */
 
@@ -126,7 +129,7 @@ static void events_take(struct world_guest *guest)
 
 static bool backends_turn(struct world *world)
 {
-    bool busy = false;
+    bool busy = world->libxen != NULL && below_libxen_turn(world->libxen, 0);
 
     for (uint32_t i = 0; i < world->config.guests; i++) {
         struct world_guest *guest = &world->guests[i];
@@ -149,6 +152,9 @@ static int front_wait(void *context)
         events_take(guest);
         if (busy || guest->pending != 0) {
             return 0;
+        }
+        if (world->libxen != NULL) {
+            (void)below_libxen_turn(world->libxen, LIBXEN_WAIT_MS);
         }
     }
     return -BLANKET_EAGAIN;
@@ -187,6 +193,9 @@ bool world_turn(struct world *world)
     for (uint32_t i = 0; i < count; i++) {
         busy |= world->guests[i].pending != 0;
     }
+    if (!busy && world->libxen != NULL) {
+        busy = below_libxen_turn(world->libxen, LIBXEN_WAIT_MS);
+    }
     return busy;
 }
 
@@ -219,6 +228,7 @@ static void shape_choose(struct world *world)
     uint32_t segments = world->config.segments;
 
     grants = grants > GRANTS_MAX ? GRANTS_MAX : grants;
+    grants = world->config.device != NULL ? GRANTS_LIBXEN : grants;
     world->depth = (grants - pages) / (segments + 1);
     world->depth = world->depth == 0 ? 1 : world->depth;
     world->depth = world->depth > entries ? entries : world->depth;
@@ -256,9 +266,13 @@ static int tower_make(struct world *world)
 static int provider_make(struct world *world)
 {
     const struct world_config *config = &world->config;
+    const struct below_libxen_device device = {config->device, world->grants, PORTS};
     struct blanket_root_limits limits;
     int rc;
 
+    if (config->device != NULL) {
+        return below_libxen_open(&world->libxen, world->sim, &device);
+    }
     memset(&limits, 0, sizeof(limits));
     limits.domains = 4;
     limits.devices = config->guests;
@@ -274,17 +288,15 @@ static int provider_make(struct world *world)
     return rc;
 }
 
-/* The device at the provider, its frontend's end minted at each level on the way up. */
-static int device_make(struct world *world, struct world_guest *guest, uint32_t handle)
+/* The provider's device: both ends. */
+static int device_add(struct world *world, struct world_guest *guest, uint32_t handle,
+                      uint32_t *event_base)
 {
     struct blanket_root_sink front_sink, back_sink = {back_event, guest};
     struct blanket_root_device device;
-    struct blanket_sim_device minted;
-    uint64_t endpoint;
     int rc;
 
     memset(&device, 0, sizeof(device));
-    memset(&minted, 0, sizeof(minted));
     device.frontend_domid = DOMID;
     device.type = "vbd";
     device.handle = handle;
@@ -296,10 +308,27 @@ static int device_make(struct world *world, struct world_guest *guest, uint32_t 
     device.watches = 8;
     device.transactions = 2;
     snprintf(guest->name, sizeof(guest->name), "vbd/%" PRIu32, handle);
-    rc = blanket_sim_events(world->sim, guest->node, PORTS, &front_sink, &minted.event_base);
+    rc = blanket_sim_events(world->sim, guest->node, PORTS, &front_sink, event_base);
     if (rc == 0) {
-        rc = blanket_root_device_add(world->root, &device, &front_sink, minted.event_base,
-                                     &back_sink, 0, &guest->front_end, &guest->back_end);
+        rc = blanket_root_device_add(world->root, &device, &front_sink, *event_base, &back_sink, 0,
+                                     &guest->front_end, &guest->back_end);
+    }
+    return rc;
+}
+
+/* What stands below, its frontend's end minted at each level on the way up. */
+static int device_make(struct world *world, struct world_guest *guest, uint32_t handle)
+{
+    struct blanket_sim_device minted;
+    uint64_t endpoint;
+    int rc;
+
+    memset(&minted, 0, sizeof(minted));
+    if (world->libxen == NULL) {
+        rc = device_add(world, guest, handle, &minted.event_base);
+    } else {
+        rc = below_libxen_attach(world->libxen, guest->node, &guest->front_end, &minted.event_base);
+        snprintf(guest->name, sizeof(guest->name), "%s", world->config.device);
     }
     if (rc != 0) {
         return rc;
@@ -367,12 +396,24 @@ static int frontend_make(struct world *world, struct world_guest *guest)
 static void slice_choose(struct world *world, uint32_t index)
 {
     struct world_guest *guest = &world->guests[index];
-    uint64_t sectors = world->disk->size / IMAGE_SECTOR;
-    uint64_t share = sectors / world->config.guests;
+    uint64_t sectors, share;
 
+    if (world->config.device != NULL) {
+        return; /* its backend will say */
+    }
+    sectors = world->disk->size / IMAGE_SECTOR;
+    share = sectors / world->config.guests;
     share = share >= 8 ? share & ~7ull : share;
     guest->first = share * index;
     guest->sectors = index + 1 < world->config.guests ? share : sectors - guest->first;
+}
+
+/* Why something below didn't work, in the best words that there are. */
+static const char *reason(const struct world *world, int rc)
+{
+    const char *fault = world->libxen != NULL ? below_libxen_fault(world->libxen) : "";
+
+    return fault[0] != 0 ? fault : command_errno_name(rc);
 }
 
 static bool guests_make(struct world *world)
@@ -385,14 +426,14 @@ static bool guests_make(struct world *world)
         guest->node = world->config.levels + i;
         slice_choose(world, i);
         rc = device_make(world, guest, HANDLE_FIRST + HANDLE_STEP * i);
-        if (rc == 0) {
+        if (rc == 0 && world->libxen == NULL) {
             rc = backend_make(world, guest);
         }
         if (rc == 0) {
             rc = frontend_make(world, guest);
         }
         if (rc != 0) {
-            command_error("run: guest %" PRIu32 " gets no device: %s", i, command_errno_name(rc));
+            command_error("run: guest %" PRIu32 " gets no device: %s", i, reason(world, rc));
             return false;
         }
     }
@@ -436,7 +477,7 @@ bool world_open(struct world *world, const struct world_config *config, const st
         rc = provider_make(world);
     }
     if (rc != 0) {
-        command_error("run: the levels can't be made: %s", command_errno_name(rc));
+        command_error("run: the levels can't be made: %s", reason(world, rc));
         world_close(world);
         return false;
     }
@@ -451,7 +492,14 @@ bool world_open(struct world *world, const struct world_config *config, const st
         world_close(world);
         return false;
     }
-    blanket_root_stats(world->root, &world->provider);
+    if (world->root != NULL) {
+        blanket_root_stats(world->root, &world->provider);
+    } else {
+        struct blk_frontend_info info;
+
+        blk_frontend_info(world->guests[0].frontend, &info);
+        world->guests[0].sectors = info.sectors * (info.sector_size / IMAGE_SECTOR);
+    }
     return true;
 }
 
@@ -481,6 +529,11 @@ void world_close(struct world *world)
         blk_backend_destroy(world->guests[i].backend);
         world->guests[i].frontend = NULL;
         world->guests[i].backend = NULL;
+    }
+    if (world->libxen != NULL) {
+        blanket_sim_finish(world->sim);
+        world->violations += below_libxen_close(world->libxen);
+        world->libxen = NULL;
     }
     if (world->root != NULL) {
         blanket_sim_finish(world->sim);

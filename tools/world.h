@@ -11,6 +11,7 @@
 #include <blanket/port/root.h>
 #include <blanket/port/sim.h>
 
+#include "below_libxen.h"
 #include "blk/backend.h"
 #include "blk/frontend.h"
 #include "image.h"
@@ -25,6 +26,7 @@ struct world_config {
     bool persistent;
     bool read_only;
     uint64_t seed;
+    const char *device; /* "vbd/51712" of a Xen below; NULL: the provider, with a disk */
 };
 
 struct world;
@@ -47,7 +49,8 @@ struct world {
     struct world_config config;
     const struct image *disk;
     struct blanket_sim *sim;
-    struct blanket_root *root;
+    struct blanket_root *root;   /* NULL: over a Xen */
+    struct below_libxen *libxen; /* NULL: over the provider */
     struct world_guest *guests;
     uint32_t depth;      /* requests in flight of a guest */
     uint32_t grants;     /* of a guest */
@@ -56,7 +59,10 @@ struct world {
     struct blanket_root_stats provider; /* once connected */
 };
 
-/* Make it all, and connect each guest's device. false (said): nothing is left. */
+/*
+ * Make it all, and connect each guest's device. Over a Xen there is one guest, and `disk` isn't used: the
+ * guest's sectors are what the device has. false (said): nothing is left.
+ */
 bool world_open(struct world *world, const struct world_config *config, const struct image *disk);
 
 /* One turn of everybody, in an order that depends on the seed. false: nobody had anything to do. */
