@@ -33,12 +33,10 @@ int blanket_evtchn_find(const struct blanket_request *request, uint64_t item,
 int blanket_evtchn_close(struct blanket_request *request, uint32_t element, uint64_t item,
                          enum blanket_slot_role role)
 {
-    const struct blanket_window *window = &request->endpoint->windows[BLANKET_TABLE_PORTS];
     const struct blanket_slot *slot;
     uint32_t place;
 
-    slot = blanket_slot_at(&request->guest->tables[BLANKET_TABLE_PORTS], window,
-                           request->endpoint_index, blanket_item_index(item), &place);
+    slot = blanket_object_slot(request, BLANKET_TABLE_PORTS, item, &place);
     if (slot && slot->role != BLANKET_ROLE_NONE && slot->role != role) {
         return -BLANKET_ENOENT;
     }
@@ -116,14 +114,15 @@ uint32_t blanket_evtchn_status(const struct blanket_request *request, uint64_t i
     return status;
 }
 
-/* Ask again, as for a call, and remember. */
-static int authorise_send(struct blanket_request *request, uint64_t item, uint32_t epoch)
+/* Ask, as for a call, and remember. `rebind`: this port's decision was of an older epoch. */
+static int authorise_send(struct blanket_request *request, uint64_t item, uint32_t epoch,
+                          int rebind)
 {
     struct blanket_level *level = request->level;
     uint32_t place;
     int rc;
 
-    rc = blanket_acl_check(request, 1);
+    rc = blanket_acl_check(request, rebind);
     if (rc != 0) {
         return rc;
     }
@@ -144,25 +143,21 @@ int blanket_evtchn_send(struct blanket_request *request, uint64_t item)
 {
     struct blanket_level *level = request->level;
     struct blanket_endpoint *endpoint = request->endpoint;
-    const struct blanket_window *window = &endpoint->windows[BLANKET_TABLE_PORTS];
-    uint32_t index = blanket_item_index(item);
     uint32_t epoch = __atomic_load_n(&level->epoch, __ATOMIC_ACQUIRE);
     uint64_t allowed = ((uint64_t)blanket_item_generation(item) << 32) | epoch;
-    struct blanket_slot *slot = NULL;
+    const struct blanket_slot *slot;
+    uint64_t known;
     uint32_t place;
     int rc;
 
-    if (index < window->count) {
-        index = level->ops->index_nospec(index, window->count);
-        slot = blanket_slot_at(&request->guest->tables[BLANKET_TABLE_PORTS], window,
-                               request->endpoint_index, index, &place);
-    }
+    slot = blanket_object_slot(request, BLANKET_TABLE_PORTS, item, &place);
     if (!slot) {
         request->reason = BLANKET_REASON_OBJECT;
         return -BLANKET_ENOENT;
     }
-    if (__atomic_load_n(&slot->u.send, __ATOMIC_ACQUIRE) != allowed) {
-        rc = authorise_send(request, item, epoch);
+    known = __atomic_load_n(&slot->u.send, __ATOMIC_ACQUIRE);
+    if (known != allowed) {
+        rc = authorise_send(request, item, epoch, known >> 32 == allowed >> 32);
         if (rc != 0) {
             return rc;
         }
@@ -171,6 +166,11 @@ int blanket_evtchn_send(struct blanket_request *request, uint64_t item)
     rc = endpoint->below.ops->send(endpoint->below.context, request->vcpu,
                                    endpoint->below_endpoint,
                                    blanket_object_below(request, BLANKET_TABLE_PORTS, item, place));
+    if (!blanket_errno_is_answer(rc)) {
+        blanket_count(&level->counters.lost);
+        request->reason = BLANKET_REASON_LOST;
+        return -BLANKET_EIO;
+    }
     request->reason = rc != 0 ? BLANKET_REASON_BELOW : BLANKET_REASON_ALLOWED;
     return rc;
 }

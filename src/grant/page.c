@@ -58,12 +58,10 @@ int blanket_grant_pin(struct blanket_request *request, uint32_t element, uint64_
 
 int blanket_grant_is_closing(const struct blanket_request *request, uint64_t item)
 {
-    const struct blanket_window *window = &request->endpoint->windows[BLANKET_TABLE_GRANTS];
     const struct blanket_slot *slot;
     uint32_t place;
 
-    slot = blanket_slot_at(&request->guest->tables[BLANKET_TABLE_GRANTS], window,
-                           request->endpoint_index, blanket_item_index(item), &place);
+    slot = blanket_object_slot(request, BLANKET_TABLE_GRANTS, item, &place);
     return slot && slot->state == BLANKET_SLOT_CLOSING &&
            slot->generation == blanket_item_generation(item);
 }
