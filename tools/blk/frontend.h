@@ -16,7 +16,8 @@
 
 struct blk_frontend;
 
-/* One page of the guest's: where the driver sees it, and what the guest calls it. */
+/* One page of the guest's: where the driver sees it, and what the guest calls it: a frame number, or
+ * with own_grants the guest's own grant reference. */
 struct blk_page {
     void *address;
     uint64_t frame;
@@ -37,6 +38,7 @@ struct blk_frontend_config {
     uint32_t segments;   /* pages of a request, if the backend can: 1..256, above 11 indirect */
     uint32_t depth;      /* requests in flight at most; 0: as many as the ring takes */
     bool persistent;     /* grant pages of the driver's own once, and copy, if the backend can */
+    bool own_grants;     /* pages are named by the guest's own grants (user space of a PV domain) */
 };
 
 enum blk_frontend_state {

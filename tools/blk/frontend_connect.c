@@ -70,9 +70,8 @@ static int pages_share(struct blk_frontend *frontend)
             bool only_read = i >= frontend->indirect_first && i < frontend->pool_first &&
                              !frontend->info.persistent;
 
-            frontend->access[part++].page = blanket_item(BLANKET_ITEM_FRAME,
-                                                         only_read ? BLANKET_ACCESS_READ : 3u,
-                                                         frontend->shared[i].page.frame);
+            frontend->access[part++].page = blk_frontend_page_item(
+                frontend, only_read ? BLANKET_ACCESS_READ : 3u, frontend->shared[i].page.frame);
         }
         rc = blanket_guest_grant_access(&frontend->device, frontend->access, part);
         for (uint32_t i = 0; i < part; i++) {
@@ -410,6 +409,44 @@ static void backend_state_read(struct blk_frontend *frontend)
                                                                : (uint32_t)XenbusStateUnknown;
 }
 
+/* Before we're connected. A backend that is still busy with the one before us (Connected, Closing) is
+ * waited for. */
+static void starting_step(struct blk_frontend *frontend)
+{
+    switch (frontend->backend_state) {
+    case XenbusStateInitWait:
+        if (!frontend->published) {
+            start(frontend);
+        }
+        break;
+    case XenbusStateInitialised:
+        break;
+    case XenbusStateConnected:
+        if (frontend->published) {
+            connect(frontend);
+        }
+        break;
+    case XenbusStateClosed:
+        /* It closed with the one before us, and waits for somebody who begins anew. */
+        if (!frontend->published) {
+            (void)state_write(frontend, XenbusStateInitialising);
+            break;
+        }
+        blk_frontend_fail(frontend, "the backend went away instead of connecting");
+        break;
+    case XenbusStateClosing:
+        if (frontend->published) {
+            blk_frontend_fail(frontend, "the backend closed instead of connecting");
+        }
+        break;
+    default:
+        if (frontend->published) {
+            blk_frontend_fail(frontend, "the backend went away instead of connecting");
+        }
+        break;
+    }
+}
+
 int blk_frontend_step(struct blk_frontend *frontend)
 {
     if (frontend->backend_changed) {
@@ -417,28 +454,11 @@ int blk_frontend_step(struct blk_frontend *frontend)
         backend_state_read(frontend);
     }
     if (frontend->state == BLK_FRONTEND_STARTING) {
-        switch (frontend->backend_state) {
-        case XenbusStateInitWait:
-        case XenbusStateInitialised:
-        case XenbusStateConnected:
-            if (!frontend->published) {
-                start(frontend);
-            }
-            if (frontend->published && frontend->backend_state == XenbusStateConnected) {
-                connect(frontend);
-            }
-            return 1;
-        case XenbusStateClosing:
-            blk_frontend_fail(frontend, "the backend closed instead of connecting");
-            break;
-        default:
-            if (frontend->published) {
-                blk_frontend_fail(frontend, "the backend went away instead of connecting");
-            }
-            break;
-        }
-    } else if (frontend->state == BLK_FRONTEND_CONNECTED &&
-               frontend->backend_state != XenbusStateConnected) {
+        starting_step(frontend);
+        return 1;
+    }
+    if (frontend->state == BLK_FRONTEND_CONNECTED &&
+        frontend->backend_state != XenbusStateConnected) {
         blk_frontend_fail(frontend, "the backend closed the device");
     }
     return frontend->state == BLK_FRONTEND_CLOSING ? closing_step(frontend) : 0;

@@ -272,6 +272,14 @@ static void persistent_send(struct blk_frontend *frontend, struct blk_slot *slot
     ring_put(frontend, index);
 }
 
+uint64_t blk_frontend_page_item(const struct blk_frontend *frontend, unsigned access,
+                                uint64_t frame)
+{
+    unsigned type = frontend->config.own_grants ? BLANKET_ITEM_OWN_GRANT : BLANKET_ITEM_FRAME;
+
+    return blanket_item(type, access, frame);
+}
+
 /* Which pages a slot needs granted: after those of the slots before it. */
 static uint32_t access_add(struct blk_frontend *frontend, const struct blk_slot *slot,
                            uint32_t count)
@@ -281,8 +289,8 @@ static uint32_t access_add(struct blk_frontend *frontend, const struct blk_slot 
                           : BLANKET_ACCESS_READ | BLANKET_ACCESS_WRITE;
 
     for (uint32_t i = 0; i < slot->count; i++) {
-        frontend->access[count++].page = blanket_item(BLANKET_ITEM_FRAME, access,
-                                                      slot->request->segments[i].page.frame);
+        frontend->access[count++].page = blk_frontend_page_item(
+            frontend, access, slot->request->segments[i].page.frame);
     }
     return count;
 }

@@ -69,6 +69,10 @@ struct blk_frontend {
     uint32_t end_count;
 };
 
+/* The item that names a page, with what the backend may do with it. */
+uint64_t blk_frontend_page_item(const struct blk_frontend *frontend, unsigned access,
+                                uint64_t frame);
+
 /* frontend_connect.c: what the backend's state asks for. 1: something was done. */
 int blk_frontend_step(struct blk_frontend *frontend);
 /* Begin to close because of an error; `error` is static. Requests get -BLANKET_ENOTCONN. */
