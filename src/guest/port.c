@@ -134,9 +134,9 @@ uint32_t blanket_guest_port_number(const struct blanket_guest_device *device, ui
 int blanket_guest_port_find(const struct blanket_guest_device *device, uint32_t number,
                             uint32_t *port)
 {
-    uint32_t index = number - device->port_base;
+    uint32_t index = number - device->port_base; /* a number below the base is a huge index */
 
-    if (number < device->port_base || !blanket_guest_table_used(&device->ports, index)) {
+    if (!blanket_guest_table_used(&device->ports, index)) {
         return -BLANKET_ENOENT;
     }
     *port = index;

@@ -256,8 +256,8 @@ static void test_map_failures(void **state)
     bed.front.persistent = false;
     bed_connect(&bed);
     for (uint32_t i = 1; i < 11; i++) {
-        bed.map_fails = 1;
-        assert_int_equal(bed_transfer(&bed, BLK_READ, 0, data, i * 8), -BLANKET_EIO);
+        bed.map_fails = i; /* those before it are unmapped again */
+        assert_int_equal(bed_transfer(&bed, BLK_READ, 0, data, 88), -BLANKET_EIO);
         assert_int_equal(bed.backend->stats.mapped, 1);
     }
     assert_int_equal(bed_transfer(&bed, BLK_READ, 0, data, 88), 0);
@@ -367,6 +367,7 @@ static void test_bad_requests(void **state)
 static void test_bad_indirect_requests(void **state)
 {
     struct blkif_request_segment *table;
+    struct blkif_request plain;
     uint32_t page_grant;
 
     (void)state;
@@ -386,7 +387,7 @@ static void test_bad_indirect_requests(void **state)
         memset(&entry, 0, sizeof(entry));
         entry.indirect.operation = BLKIF_OP_INDIRECT;
         entry.indirect.indirect_op = BLKIF_OP_READ;
-        entry.indirect.nr_segments = 2;
+        entry.indirect.nr_segments = 20;
         entry.indirect.id = 99;
         entry.indirect.indirect_grefs[0] = page_grant;
         for (uint32_t i = 0; i < 512; i++) {
@@ -417,6 +418,12 @@ static void test_bad_indirect_requests(void **state)
         status = exchange(&entry).status;
         assert_int_equal(status, bad == 6 ? BLKIF_RSP_OKAY : BLKIF_RSP_ERROR);
     }
+    plain = good_request(); /* its 12th segment would be what an indirect one left behind */
+    plain.nr_segments = 12;
+    for (uint32_t i = 0; i < 11; i++) {
+        plain.seg[i] = plain.seg[0];
+    }
+    assert_int_equal(exchange(&plain).status, BLKIF_RSP_ERROR);
     check_disk();
 }
 
@@ -570,24 +577,39 @@ static void test_bad_responses(void **state)
     }
 }
 
-/* The true answer twice: the second fits no request. */
+/* The true answer to one of two requests, twice: the second fits none. */
 static void test_answer_twice(void **state)
 {
-    static uint8_t data[4096];
+    struct told told = {0, 99};
+    struct blk_segment segments[2] = {{.last = 7}, {.last = 7}};
+    struct blk_request requests[2];
     struct blkif_response response;
-    struct blk_ring *ring;
 
     (void)state;
+    memset(requests, 0, sizeof(requests));
     bed_connect(&bed);
-    ring = &bed.frontend->ring;
-    assert_int_equal(bed_transfer(&bed, BLK_READ, 0, data, 8), 0);
-    blk_ring_response_read(ring, 0, &response);
-    assert_int_equal(response.id, bed.frontend->slots[0].id);
-    blk_ring_response_write(ring, 1, &response);
-    ring->front.sring->rsp_prod = 2;
-    bed_run(&bed);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(bed_page_alloc(&bed, &segments[i].page), 0);
+        requests[i].segments = &segments[i];
+        requests[i].segment_count = 1;
+        requests[i].done = note_told;
+        requests[i].context = &told;
+        assert_int_equal(blk_frontend_submit(bed.frontend, &requests[i]), 0);
+    }
+    (void)blk_frontend_poll(bed.frontend);
+    bed.backend->ring_event = false; /* it is we who answer */
+    response = bad_response(8);
+    blk_ring_response_write(&bed.frontend->ring, 0, &response);
+    blk_ring_response_write(&bed.frontend->ring, 1, &response);
+    bed.frontend->ring.front.sring->rsp_prod = 2;
+    (void)blk_frontend_poll(bed.frontend);
     assert_int_equal(bed.frontend->stats.bad_responses, 1);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.status, -BLANKET_ENOTCONN);
+    bed_run(&bed);
     assert_int_equal(blk_frontend_state(bed.frontend), BLK_FRONTEND_CLOSED);
+    bed_page_free(&bed, &segments[0].page);
+    bed_page_free(&bed, &segments[1].page);
 }
 
 /* ---- a handshake that lies ---- */

@@ -70,8 +70,7 @@ static int map_page(void *context, uint32_t reference, unsigned access, void **a
 {
     struct bed *bed = context;
 
-    if (bed->map_fails != 0) {
-        bed->map_fails--;
+    if (bed->map_fails != 0 && --bed->map_fails == 0) {
         return -BLANKET_EAGAIN;
     }
     return blanket_root_map(bed->root, bed->back_end.endpoint, reference, access, address);

@@ -36,7 +36,7 @@ struct bed {
     uint64_t disk_size;
     uint32_t flushes;
     int disk_error;     /* what each transfer returns, if not 0 */
-    uint32_t map_fails; /* so many maps fail from now on */
+    uint32_t map_fails; /* the n-th map from now on fails; 0: none does */
     struct blk_frontend_config front;
     struct blk_backend_config back;
     struct blanket_root_client *toolstack;

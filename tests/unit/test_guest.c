@@ -211,6 +211,12 @@ static int spoil_done(struct fake *fake, void *frame, int status)
     ((struct blanket_wire_header *)frame)->done = 2;
     return status;
 }
+static int spoil_done_far(struct fake *fake, void *frame, int status)
+{
+    (void)fake;
+    ((struct blanket_wire_header *)frame)->done = 0xffff;
+    return status;
+}
 static int spoil_reply_size(struct fake *fake, void *frame, int status)
 {
     (void)fake;
@@ -260,6 +266,7 @@ static int spoil_element_smallest(struct fake *fake, void *frame, int status)
 static void test_lies_are_lost(void **state)
 {
     static int (*const lies[])(struct fake *, void *, int) = {
+        spoil_done_far,
         spoil_magic,
         spoil_version,
         spoil_verb,
@@ -795,7 +802,7 @@ static void test_call_limits(void **state)
 struct below_fake {
     struct blanket_call call;
     uint64_t items[8];
-    uint32_t sends, too_many;
+    uint32_t sends, too_many, reply;
 };
 
 static int below_call(void *context, struct blanket_call *call)
@@ -808,6 +815,7 @@ static int below_call(void *context, struct blanket_call *call)
         call->results[i] = blanket_result(0, 5);
     }
     call->done = (uint16_t)(call->element_count + below->too_many);
+    call->reply_size = (uint16_t)below->reply;
     return 0;
 }
 
@@ -839,6 +847,9 @@ static void test_direct(void **state)
     assert_int_equal(fake.sends, 1);
     fake.too_many = 1;
     assert_int_equal(access_one(0x124, &grant), -BLANKET_EIO);
+    fake.too_many = 0;
+    fake.reply = 1;
+    assert_int_equal(access_one(0x125, &grant), -BLANKET_EIO);
     assert_int_equal(f.fake.calls, 0);
 }
 
