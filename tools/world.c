@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "world.h"
+#include "world_host.h"
 #include "command.h"
 
 #include <inttypes.h>
@@ -16,207 +16,7 @@
     896u /* gntalloc gives 1024 pages by default, and a window needs some to choose from */
 #define HANDLE_FIRST 51712u /* xvda */
 #define HANDLE_STEP 16u
-#define DOMID 1u       /* of the lowest level, as the provider sees it */
-#define IDLE_MAX 1000u /* turns in which nothing happens before something is wrong */
-#define WORK_BUDGET 256u
-#define LIBXEN_WAIT_MS 50 /* for a Xen below, in a turn in which nothing happens */
-
-/* ---- the disk: a guest's slice of the image ---- */
-
-static uint64_t slice_offset(const struct world_guest *guest)
-{
-    return guest->first * IMAGE_SECTOR;
-}
-
-static int slice_read(void *context, uint64_t offset, const struct iovec *parts, int count)
-{
-    const struct world_guest *guest = context;
-
-    return image_read(guest->world->disk, slice_offset(guest) + offset, parts, count)
-               ? 0
-               : -BLANKET_EIO;
-}
-
-static int slice_write(void *context, uint64_t offset, const struct iovec *parts, int count)
-{
-    const struct world_guest *guest = context;
-
-    return image_write(guest->world->disk, slice_offset(guest) + offset, parts, count)
-               ? 0
-               : -BLANKET_EIO;
-}
-
-static int slice_flush(void *context)
-{
-    const struct world_guest *guest = context;
-
-    return image_sync(guest->world->disk) ? 0 : -BLANKET_EIO;
-}
-
-static const struct blk_disk_ops slice_ops = {slice_read, slice_write, slice_flush};
-
-/* ---- what frontend and backend need of their host ---- */
-
-static int page_alloc(void *context, struct blk_page *page)
-{
-    struct world_guest *guest = context;
-    int rc = blanket_sim_page_alloc(guest->world->sim, guest->node, 1, &page->frame);
-
-    if (rc == 0) {
-        page->address = blanket_sim_page(guest->world->sim, guest->node, page->frame);
-    }
-    return rc;
-}
-
-static void page_free(void *context, const struct blk_page *page)
-{
-    struct world_guest *guest = context;
-
-    (void)blanket_sim_page_free(guest->world->sim, guest->node, page->frame);
-}
-
-static int page_map(void *context, uint32_t reference, unsigned access, void **address)
-{
-    struct world_guest *guest = context;
-
-    return blanket_root_map(guest->world->root, guest->back_end.endpoint, reference, access,
-                            address);
-}
-
-static int page_unmap(void *context, void *address)
-{
-    struct world_guest *guest = context;
-
-    return blanket_root_unmap(guest->world->root, guest->back_end.endpoint, address);
-}
-
-static const struct blk_map_ops map_ops = {page_map, page_unmap};
-
-/* ---- events ---- */
-
-/* Called from inside of whatever raised it. */
-static void front_event(void *context, uint32_t vcpu, uint32_t port)
-{
-    struct world_guest *guest = context;
-
-    (void)vcpu;
-    guest->pending |= 1u << (port & 31u);
-}
-
-static void back_event(void *context, uint32_t number)
-{
-    struct world_guest *guest = context;
-
-    if (guest->backend != NULL) {
-        blk_backend_event(guest->backend, number);
-    }
-}
-
-/* What was raised is taken, as a guest's upcall takes it, and goes to its frontend. */
-static void events_take(struct world_guest *guest)
-{
-    for (uint32_t port = 0; guest->pending != 0 && port < 32; port++) {
-        if ((guest->pending & 1u << port) == 0) {
-            continue;
-        }
-        guest->pending &= ~(1u << port);
-        if (blanket_sim_event_take(guest->world->sim, guest->node, port) == 1 &&
-            guest->frontend != NULL) {
-            blk_frontend_event(guest->frontend, port);
-        }
-    }
-}
-
-static bool backends_turn(struct world *world)
-{
-    bool busy = world->libxen != NULL && below_libxen_turn(world->libxen, 0);
-
-    for (uint32_t i = 0; i < world->config.guests; i++) {
-        struct world_guest *guest = &world->guests[i];
-
-        busy |= guest->backend != NULL && blk_backend_poll(guest->backend) != 0;
-    }
-    return busy;
-}
-
-/* A frontend waits for the store: everybody else goes on. */
-static int front_wait(void *context)
-{
-    struct world_guest *guest = context;
-    struct world *world = guest->world;
-
-    for (uint32_t i = 0; i < IDLE_MAX; i++) {
-        bool busy = backends_turn(world);
-
-        busy |= blanket_sim_work(world->sim, WORK_BUDGET) == 1;
-        events_take(guest);
-        if (busy || guest->pending != 0) {
-            return 0;
-        }
-        if (world->libxen != NULL) {
-            (void)below_libxen_turn(world->libxen, LIBXEN_WAIT_MS);
-        }
-    }
-    return -BLANKET_EAGAIN;
-}
-
-/* The provider's store answers at once: a backend that has to wait for it waits for ever. */
-static int back_wait(void *context)
-{
-    (void)context;
-    return -BLANKET_EAGAIN;
-}
-
-/* xorshift64 */
-static uint32_t world_random(struct world *world, uint32_t below)
-{
-    world->random ^= world->random << 13;
-    world->random ^= world->random >> 7;
-    world->random ^= world->random << 17;
-    return (uint32_t)(world->random >> 32) % below;
-}
-
-bool world_turn(struct world *world)
-{
-    uint32_t count = world->config.guests;
-    uint32_t first = world_random(world, count);
-    bool busy = false;
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct world_guest *guest = &world->guests[(first + i) % count];
-
-        events_take(guest);
-        busy |= guest->frontend != NULL && blk_frontend_poll(guest->frontend) != 0;
-    }
-    busy |= backends_turn(world);
-    busy |= blanket_sim_work(world->sim, WORK_BUDGET) == 1;
-    for (uint32_t i = 0; i < count; i++) {
-        busy |= world->guests[i].pending != 0;
-    }
-    if (!busy && world->libxen != NULL) {
-        busy = below_libxen_turn(world->libxen, LIBXEN_WAIT_MS);
-    }
-    return busy;
-}
-
-const char *world_error(const struct world *world)
-{
-    for (uint32_t i = 0; i < world->config.guests; i++) {
-        const struct world_guest *guest = &world->guests[i];
-        const char *error = NULL;
-
-        if (guest->backend != NULL) {
-            error = blk_backend_error(guest->backend);
-        }
-        if (error == NULL && guest->frontend != NULL) {
-            error = blk_frontend_error(guest->frontend);
-        }
-        if (error != NULL) {
-            return error;
-        }
-    }
-    return NULL;
-}
+#define DOMID 1u /* of the lowest level, as the provider sees it */
 
 /* ---- making it ---- */
 
@@ -292,7 +92,7 @@ static int provider_make(struct world *world)
 static int device_add(struct world *world, struct world_guest *guest, uint32_t handle,
                       uint32_t *event_base)
 {
-    struct blanket_root_sink front_sink, back_sink = {back_event, guest};
+    struct blanket_root_sink front_sink, back_sink = {world_back_event, guest};
     struct blanket_root_device device;
     int rc;
 
@@ -338,7 +138,8 @@ static int device_make(struct world *world, struct world_guest *guest, uint32_t 
     minted.end = guest->front_end;
     minted.end.mappings = 0; /* a frontend maps nothing */
     rc = blanket_sim_device(world->sim, guest->node, &minted, &endpoint, NULL);
-    return rc != 0 ? rc : blanket_sim_event_handler(world->sim, guest->node, front_event, guest);
+    return rc != 0 ? rc
+                   : blanket_sim_event_handler(world->sim, guest->node, world_front_event, guest);
 }
 
 static int backend_make(struct world *world, struct world_guest *guest)
@@ -355,9 +156,9 @@ static int backend_make(struct world *world, struct world_guest *guest)
     memset(&config, 0, sizeof(config));
     config.guest = &guest->back;
     config.endpoint = &guest->back_info;
-    config.map = &map_ops;
+    config.map = &world_map_ops;
     config.map_context = guest;
-    config.disk = &slice_ops;
+    config.disk = &world_slice_ops;
     config.disk_context = guest;
     config.sectors = guest->sectors;
     config.sector_size = IMAGE_SECTOR;
@@ -365,7 +166,7 @@ static int backend_make(struct world *world, struct world_guest *guest)
     config.ring_order = BLK_RING_ORDER_MAX;
     config.indirect = BLK_INDIRECT_MAX;
     config.persistent = world->grants;
-    config.wait = back_wait;
+    config.wait = world_back_wait;
     return rc != 0 ? rc : blk_backend_create(&config, &guest->backend);
 }
 
@@ -381,9 +182,9 @@ static int frontend_make(struct world *world, struct world_guest *guest)
     memset(&config, 0, sizeof(config));
     config.guest = &guest->front;
     config.name = guest->name;
-    config.page_alloc = page_alloc;
-    config.page_free = page_free;
-    config.wait = front_wait;
+    config.page_alloc = world_page_alloc;
+    config.page_free = world_page_free;
+    config.wait = world_front_wait;
     config.context = guest;
     config.ring_order = world->config.ring_order;
     config.segments = world->config.segments;
@@ -455,7 +256,7 @@ static bool turn_until(struct world *world, enum blk_frontend_state state)
 {
     uint32_t idle = 0;
 
-    while (!all_are(world, state) && idle < IDLE_MAX) {
+    while (!all_are(world, state) && idle < WORLD_IDLE_MAX) {
         idle = world_turn(world) ? 0 : idle + 1;
     }
     return all_are(world, state);
