@@ -2,6 +2,8 @@
 /* A message of the wire protocol as a call of the ABI, and its reply back. */
 #include "client.h"
 
+#include "say.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -85,8 +87,8 @@ static void refuse_for(struct client *client, uint32_t quota, uint32_t limit)
 {
     quota = quota < BLANKET_QUOTA_COUNT ? quota : BLANKET_QUOTA_NONE;
     if (client->refused[quota]++ == 0) {
-        fprintf(stderr, "blanket store: client %u is over its quota: %s (%u)\n",
-                (unsigned)client->index, quota_name(quota), (unsigned)limit);
+        say("client %u is over its quota: %s (%u)", (unsigned)client->index, quota_name(quota),
+            (unsigned)limit);
     }
 }
 

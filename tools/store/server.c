@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../command.h"
+#include "say.h"
 #include "state.h"
 
 #define EVENTS_MAX 64
@@ -63,14 +63,13 @@ static bool socket_bind(struct server *server)
     memset(&address, 0, sizeof(address));
     address.sun_family = AF_UNIX;
     if (strlen(path) >= sizeof(address.sun_path)) {
-        command_error("the socket's path is longer than %u bytes",
-                      (unsigned)sizeof(address.sun_path) - 1);
+        say("the socket's path is longer than %u bytes", (unsigned)sizeof(address.sun_path) - 1);
         return false;
     }
     memcpy(address.sun_path, path, strlen(path));
     server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (server->listener < 0) {
-        command_error("no socket: %s", strerror(errno));
+        say("no socket: %s", strerror(errno));
         return false;
     }
     if (socket_is_stale(&address)) {
@@ -84,7 +83,7 @@ static bool socket_bind(struct server *server)
         error = errno;
     }
     if (error != 0) {
-        command_error("can't serve %s: %s", path, strerror(error));
+        say("can't serve %s: %s", path, strerror(error));
     }
     return error == 0;
 }
@@ -143,8 +142,8 @@ static bool tower_open(struct server *server)
         status = tower_raise(&server->tower);
     }
     if (status != 0) {
-        command_error("the store and %u levels can't be made: %s", (unsigned)config->levels,
-                      command_errno_name(status));
+        say("the store and %u levels can't be made: %s", (unsigned)config->levels,
+            say_status(status));
     }
     return status == 0;
 }
@@ -160,7 +159,7 @@ bool server_open(const struct server_config *config, struct server *server)
     /* Each is in the list at most once in this round, and once in the next. */
     server->work = (uint32_t *)calloc(2 * (size_t)config->clients, sizeof(*server->work));
     if (server->epoll < 0 || server->clients == NULL || server->work == NULL) {
-        command_error("no memory, or no epoll");
+        say("no memory, or no epoll");
         return false;
     }
     if (!tower_open(server) || !socket_bind(server)) {
@@ -169,7 +168,7 @@ bool server_open(const struct server_config *config, struct server *server)
     server->accepting = true;
     if (!signals_open(server) || !watch_fd(server, server->signals, TAG_SIGNALS) ||
         !watch_fd(server, server->listener, TAG_LISTENER)) {
-        command_error("no signals, or no epoll: %s", strerror(errno));
+        say("no signals, or no epoll: %s", strerror(errno));
         return false;
     }
     return true;
@@ -200,9 +199,8 @@ static void client_drop(struct server *server, struct client *client)
         refused += client->refused[i];
     }
     if (server->config.verbose || refused > 1) {
-        fprintf(stderr, "blanket store: client %u left after %llu requests, %llu over a quota\n",
-                (unsigned)client->index, (unsigned long long)client->requests,
-                (unsigned long long)refused);
+        say("client %u left after %llu requests, %llu over a quota", (unsigned)client->index,
+            (unsigned long long)client->requests, (unsigned long long)refused);
     }
     (void)client_close(client);
     server->live_count--;
@@ -248,21 +246,20 @@ static bool client_take(struct server *server)
     int fd;
 
     if (client == NULL) {
-        fprintf(stderr, "blanket store: all %u clients are there: more have to wait\n",
-                (unsigned)server->config.clients);
+        say("all %u clients are there: more have to wait", (unsigned)server->config.clients);
         listen_set(server, false); /* until one leaves */
         return false;
     }
     fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-            fprintf(stderr, "blanket store: no more clients for now: %s\n", strerror(errno));
+            say("no more clients for now: %s", strerror(errno));
             listen_set(server, server->live_count == 0);
         }
         return false;
     }
     if (client_open(client, fd) != 0 || !watch_fd(server, fd, client->index)) {
-        fprintf(stderr, "blanket store: no room for another client\n");
+        say("no room for another client");
         if (client->state == CLIENT_LIVE) {
             (void)client_close(client);
         } else {
@@ -273,7 +270,7 @@ static bool client_take(struct server *server)
     client->interest = EPOLLIN;
     server->live_count++;
     if (server->config.verbose) {
-        fprintf(stderr, "blanket store: client %u is there\n", (unsigned)client->index);
+        say("client %u is there", (unsigned)client->index);
     }
     return true;
 }
@@ -389,7 +386,7 @@ bool server_run(struct server *server)
         int count = epoll_wait(server->epoll, events, EVENTS_MAX, server->work_count != 0 ? 0 : -1);
 
         if (count < 0 && errno != EINTR) {
-            command_error("epoll: %s", strerror(errno));
+            say("epoll: %s", strerror(errno));
             return false;
         }
         for (int i = 0; i < count; i++) {
@@ -433,7 +430,7 @@ bool server_close(struct server *server)
         (void)close(server->epoll);
     }
     if (violations != 0) {
-        command_error("%d rules were broken in the simulation", violations);
+        say("%d rules were broken in the simulation", violations);
     }
     return violations == 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "state.h"
 
+#include "say.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "../command.h"
 
 static int put(void *context, const void *bytes, size_t size)
 {
@@ -28,7 +28,7 @@ static bool write_to(struct blanket_root *root, const char *path)
 
     (void)umask(mask);
     if (file == NULL) {
-        command_error("can't write %s: %s", path, strerror(errno));
+        say("can't write %s: %s", path, strerror(errno));
         return false;
     }
     status = blanket_root_store_state_save(root, put, file);
@@ -36,8 +36,7 @@ static bool write_to(struct blanket_root *root, const char *path)
         status = -BLANKET_EIO;
     }
     if (fclose(file) != 0 || status != 0) {
-        command_error("can't write %s: %s", path,
-                      command_errno_name(status ? status : -BLANKET_EIO));
+        say("can't write %s: %s", path, say_status(status ? status : -BLANKET_EIO));
         (void)unlink(path);
         return false;
     }
@@ -51,14 +50,14 @@ bool state_save(struct blanket_root *root, const char *path)
     bool saved = false;
 
     if (beside == NULL) {
-        command_error("no memory");
+        say("no memory");
         return false;
     }
     (void)snprintf(beside, size, "%s.new", path);
     if (write_to(root, beside)) {
         saved = rename(beside, path) == 0;
         if (!saved) {
-            command_error("can't rename %s to %s: %s", beside, path, strerror(errno));
+            say("can't rename %s to %s: %s", beside, path, strerror(errno));
             (void)unlink(beside);
         }
     }
@@ -75,16 +74,16 @@ bool state_restore(struct blanket_root *root, const char *path)
         if (errno == ENOENT) {
             return true;
         }
-        command_error("can't read %s: %s", path, strerror(errno));
+        say("can't read %s: %s", path, strerror(errno));
         return false;
     }
     status = blanket_root_store_state_restore(root, get, file);
     if (status == -BLANKET_EINVAL) {
-        command_error("%s isn't a state of this store, or not a whole one", path);
+        say("%s isn't a state of this store, or not a whole one", path);
     } else if (status == -BLANKET_ENOMEM) {
-        command_error("%s doesn't fit: give the store more memory (--memory)", path);
+        say("%s doesn't fit: give the store more memory (--memory)", path);
     } else if (status != 0) {
-        command_error("can't restore %s: %s", path, command_errno_name(status));
+        say("can't restore %s: %s", path, say_status(status));
     }
     (void)fclose(file);
     return status == 0;
