@@ -471,11 +471,10 @@ struct blanket_below blanket_xen_native_below(struct blanket_xen_native *native)
 int blanket_xen_native_route(const struct blanket_xen_native *native, uint32_t port,
                              uint32_t *number)
 {
-    uint32_t route = 0;
+    uint32_t route = port < BLANKET_XEN_PORTS_BELOW
+                         ? __atomic_load_n(&native->routes[port], __ATOMIC_SEQ_CST)
+                         : 0;
 
-    if (port < BLANKET_XEN_PORTS_BELOW) {
-        route = __atomic_load_n(&native->routes[port], __ATOMIC_SEQ_CST);
-    }
     *number = route - 1;
     return route != 0 ? 0 : -BLANKET_ENOENT;
 }

@@ -8,6 +8,7 @@
 #include <xen/types.h>
 
 struct domain;
+struct page_info;
 
 /* How many rights FLASK's class has before its permission "admin" (enum blanket_right). */
 #define BLANKET_XSM_RIGHTS 14
@@ -34,6 +35,13 @@ void blanket_domain_soft_reset(struct domain *d);
 
 /* The last reference to the domain is gone: free what's left. Also for one that was never alive. */
 void blanket_domain_destroy(struct domain *d);
+
+/*
+ * The page behind a grant that the domain made to Xen itself: in grant_table.c. Takes a reference to the
+ * page and holds the grant; returns a GNTST_* status. Release the grant before the page.
+ */
+int blanket_grant_acquire(struct domain *d, uint32_t ref, bool readonly, struct page_info **page);
+void blanket_grant_release(struct domain *d, uint32_t ref, bool readonly);
 
 #else /* CONFIG_BLANKET */
 
