@@ -280,10 +280,15 @@ static void a_device_is_taken_over(void **state)
                      -BLANKET_EBUSY);
     assert_string_equal(fake_read("/local/domain/1/device/vbd/51712/state"), "5");
     assert_non_null(strstr(blanket_linux_fault(d.linux_door), "doesn't let go (state 4)"));
-    /* Now it follows. */
+    /* Now it follows; what the old one published isn't ours. */
+    fake_write("/local/domain/1/device/vbd/51712/ring-page-order", "4");
+    fake_write("/local/domain/1/device/vbd/51712/queue-0/ring-ref", "77");
     fake_write("/local/domain/0/backend/vbd/1/51712/state", "2");
     assert_int_equal(blanket_linux_device_add(d.linux_door, &device, &d.sink, 100, &d.end), 0);
     assert_string_equal(fake_read("/local/domain/1/device/vbd/51712/state"), "1");
+    assert_null(fake_read("/local/domain/1/device/vbd/51712/ring-page-order"));
+    assert_null(fake_read("/local/domain/1/device/vbd/51712/queue-0"));
+    assert_string_equal(fake_read("/local/domain/1/device/vbd/51712/virtual-device"), "51712");
     door_end(&d);
 }
 

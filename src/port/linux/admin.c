@@ -144,9 +144,9 @@ int blanket_linux_admin_open(struct blanket_linux *door)
 
         if (error) {
             pthread_mutex_lock(&door->lock);
-            status = blanket_linux_fail(door, door->store_path, error);
+            (void)blanket_linux_fail(door, door->store_path, error);
             pthread_mutex_unlock(&door->lock);
-            return status;
+            return -BLANKET_ENOTCONN; /* never ENOENT, which is said of a node of the store */
         }
         status = blanket_linux_listen(door, door->admin.fd, false);
         if (status) {
@@ -207,6 +207,15 @@ int blanket_linux_admin_write(struct blanket_linux *door, const char *path, cons
         return -BLANKET_EINVAL;
     }
     return status ? status : request(door, XS_WRITE, body, (uint32_t)used, &answer, &size);
+}
+
+int blanket_linux_admin_remove(struct blanket_linux *door, const char *path)
+{
+    const uint8_t *answer;
+    uint32_t size;
+    int status = blanket_linux_admin_open(door);
+
+    return status ? status : request(door, XS_RM, path, (uint32_t)strlen(path) + 1, &answer, &size);
 }
 
 /* Events of the watch; a connection that broke is made anew when it's needed, or with the engine's. */

@@ -234,6 +234,7 @@ int blanket_linux_admin_read(struct blanket_linux *door, const char *path, char 
 int blanket_linux_admin_list(struct blanket_linux *door, const char *path, char *names,
                              uint32_t size_max, uint32_t *size);
 int blanket_linux_admin_write(struct blanket_linux *door, const char *path, const char *value);
+int blanket_linux_admin_remove(struct blanket_linux *door, const char *path);
 void blanket_linux_admin_process(struct blanket_linux *door);
 
 /* takeover.c; owner's: what a frontend that died has left in the store. Blocks. */

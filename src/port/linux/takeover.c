@@ -12,6 +12,7 @@
 
 #define STEP_MS 10
 #define WAIT_MS 3000
+#define KEYS_SIZE 4097u /* of one directory */
 
 /* XenbusStateUnknown if there is none, or none that makes sense. */
 static int state_read(struct blanket_linux *door, const char *directory, int *state)
@@ -68,6 +69,42 @@ static int step(struct blanket_linux *door, const char *own, const char *other, 
     return status;
 }
 
+/* What a frontend publishes: what another one left would be read as ours. */
+static bool is_published(const char *key)
+{
+    static const char *const beginnings[] = {"ring-",    "num-ring-",   "tx-ring-", "rx-ring-",
+                                             "page-ref", "event-",      "port",     "protocol",
+                                             "feature-", "multi-queue", "queue-",   "request-"};
+    size_t i;
+
+    for (i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        if (strncmp(key, beginnings[i], strlen(beginnings[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int clean(struct blanket_linux *door, const char *own)
+{
+    char keys[KEYS_SIZE];
+    const char *key = keys;
+    uint32_t size = 0;
+    int status = blanket_linux_admin_list(door, own, keys, sizeof(keys), &size);
+
+    while (status == 0 && key < keys + size) {
+        if (is_published(key)) {
+            char path[LINUX_PATH_SIZE + KEYS_SIZE];
+
+            (void)snprintf(path, sizeof(path), "%s/%s", own, key);
+            status = blanket_linux_admin_remove(door, path);
+            status = status == -BLANKET_ENOENT ? 0 : status;
+        }
+        key += strlen(key) + 1;
+    }
+    return status;
+}
+
 int blanket_linux_takeover(struct blanket_linux *door, const char *own, const char *other)
 {
     int state;
@@ -80,5 +117,6 @@ int blanket_linux_takeover(struct blanket_linux *door, const char *own, const ch
         status = step(door, own, other, XenbusStateClosing);
     }
     status = status ? status : step(door, own, other, XenbusStateClosed);
+    status = status ? status : clean(door, own);
     return status ? status : step(door, own, other, XenbusStateInitialising);
 }
