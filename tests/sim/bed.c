@@ -125,13 +125,14 @@ static int sim_open(struct bed *bed)
 
 int bed_open(struct bed *bed, const struct bed_config *config)
 {
-    static const struct blanket_root_limits limits = {
+    uint32_t slots = 2 * config->guests * (config->slots ? config->slots : 16);
+    const struct blanket_root_limits limits = {
         .domains = 4,
-        .devices = 2 * BED_GUESTS,
-        .grants = 16384,
-        .mappings = 16384,
-        .ports = 16384,
-        .store_size = 1 << 20,
+        .devices = config->guests,
+        .grants = slots,
+        .mappings = slots,
+        .ports = slots,
+        .store_size = config->store ? 1 << 20 : 0,
     };
     uint32_t i;
     int error;

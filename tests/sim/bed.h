@@ -34,6 +34,7 @@ struct bed_config {
     uint32_t sim_flags;
     uint32_t vcpus;    /* of each guest; 0: 1 */
     uint32_t slots;    /* grants, mappings and ports of each end; 0: 16 */
+    uint32_t store;    /* 1: with a xenstore */
     uint32_t unminted; /* 1: the devices are there, the guests have no endpoints */
 };
 

@@ -117,6 +117,9 @@ static void reserve_bounce(struct sim_node *node)
     uint32_t reserved = SIM_BOUNCE_PAGES * node->vcpu_count;
     uint32_t i, kept = 0;
 
+    for (i = 0; i < reserved; i++) {
+        sim_use(node->sim, atomic_load_explicit(&node->machine[i], memory_order_relaxed));
+    }
     for (i = 0; i < node->count; i++) {
         node->frames[i].owner = SIM_NONE;
         node->frames[i].readers = node->frames[i].writers = node->frames[i].overlays = 0;

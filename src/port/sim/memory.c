@@ -45,12 +45,13 @@ int sim_machine_create(struct blanket_sim *sim, uint32_t pages)
     sim->machine_shows = calloc(pages, sizeof(*sim->machine_shows));
     sim->machine_own = calloc(pages, sizeof(*sim->machine_own));
     sim->machine_frames = calloc(pages, sizeof(*sim->machine_frames));
+    sim->machine_used = calloc(pages, sizeof(*sim->machine_used));
     sim->spare = calloc(pages, sizeof(*sim->spare));
     if (sim->arena == MAP_FAILED) {
         sim->arena = NULL;
     }
     if (!sim->arena || !sim->machine_shows || !sim->machine_own || !sim->machine_frames ||
-        !sim->spare) {
+        !sim->machine_used || !sim->spare) {
         return -BLANKET_ENOMEM;
     }
     shuffle(sim, sim->machine_own, pages);
@@ -60,7 +61,6 @@ int sim_machine_create(struct blanket_sim *sim, uint32_t pages)
         atomic_store_explicit(&sim->machine_shows[i], sim->machine_own[i], memory_order_relaxed);
         sim->machine_frames[i].owner = SIM_NONE;
     }
-    memset(sim->arena, BLANKET_SIM_POISON, sim->arena_size);
     return 0;
 }
 
@@ -72,6 +72,7 @@ void sim_machine_destroy(struct blanket_sim *sim)
     free((void *)sim->machine_shows);
     free(sim->machine_own);
     free(sim->machine_frames);
+    free(sim->machine_used);
     free(sim->spare);
 }
 
@@ -104,8 +105,14 @@ void sim_space_destroy(struct sim_node *node)
     free(node->spare);
 }
 
+/* Pages that nobody could have written since they were new, or poisoned, are left alone; so are all at
+ * the end, when nobody is left to look. */
 void sim_poison(struct blanket_sim *sim, uint32_t machine)
 {
+    if (sim->machine_used[machine] != SIM_PAGE_USED || sim->finished) {
+        return;
+    }
+    sim->machine_used[machine] = SIM_PAGE_POISONED;
     memset(page_of_machine(sim, machine), BLANKET_SIM_POISON, BLANKET_SIM_PAGE_SIZE);
 }
 
@@ -128,6 +135,15 @@ static uint32_t take_spare(struct sim_node *level, const struct sim_node *owner,
     return index;
 }
 
+/* Somebody is about to write to the page: it is zeroed. */
+void sim_use(struct blanket_sim *sim, uint32_t machine)
+{
+    if (sim->machine_used[machine] != SIM_PAGE_NEW) {
+        memset(page_of_machine(sim, machine), 0, BLANKET_SIM_PAGE_SIZE);
+    }
+    sim->machine_used[machine] = SIM_PAGE_USED;
+}
+
 int sim_space_fill(struct sim_node *node, uint32_t first, uint32_t count)
 {
     struct blanket_sim *sim = node->sim;
@@ -143,7 +159,9 @@ int sim_space_fill(struct sim_node *node, uint32_t first, uint32_t count)
                                                              memory_order_relaxed)
                                       : below;
 
-            memset(page_of_machine(sim, machine), 0, BLANKET_SIM_PAGE_SIZE);
+            if (!node->machine) {
+                sim_use(sim, machine);
+            }
             atomic_store_explicit(&node->shows[i], below, memory_order_relaxed);
             if (node->machine) {
                 atomic_store_explicit(&node->machine[i], machine, memory_order_relaxed);

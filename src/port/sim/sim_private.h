@@ -23,6 +23,10 @@
 #define SIM_EVENTS 4096u     /* event numbers of a lowest level */
 #define SIM_OWN_GRANTS 64u
 
+#define SIM_PAGE_NEW 0u /* zeroed, and nobody could write it yet */
+#define SIM_PAGE_USED 1u
+#define SIM_PAGE_POISONED 2u
+
 /* A frame of a level, or of the machine: who has it, and what for. */
 struct sim_frame {
     uint32_t owner;                      /* node that has it; SIM_NONE */
@@ -147,6 +151,7 @@ struct blanket_sim {
     _Atomic uint32_t *machine_shows; /* index -> page of the arena */
     uint32_t *machine_own;           /* the same when it isn't overlaid */
     struct sim_frame *machine_frames;
+    uint8_t *machine_used; /* SIM_PAGE_* */
     uint32_t *spare;
     uint32_t spare_count;
     pthread_mutex_t memory;
@@ -196,6 +201,7 @@ void sim_pin_check(struct blanket_sim *sim, uint32_t machine);
 /* Nobody has the frame any more: poison it and put it with the spare ones. sim->memory is held. */
 void sim_frame_release(struct blanket_sim *sim, struct sim_node *level, uint32_t index);
 void sim_poison(struct blanket_sim *sim, uint32_t machine);
+void sim_use(struct blanket_sim *sim, uint32_t machine);
 
 /* platform.c */
 extern const struct blanket_platform_ops sim_platform;
