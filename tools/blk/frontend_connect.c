@@ -228,6 +228,11 @@ static int ring_write(struct blk_frontend *frontend, uint16_t transaction)
         rc = blanket_guest_store_write_grant(store, BLANKET_ROOT_FRONTEND, transaction, key,
                                              frontend->shared[i].grant);
     }
+    /* A backend that finds an order looks for ring-ref0 also when that is 0 (Linux since 5.12). */
+    if (rc == 0 && pages == 1) {
+        rc = blanket_guest_store_write_grant(store, BLANKET_ROOT_FRONTEND, transaction, "ring-ref0",
+                                             frontend->shared[0].grant);
+    }
     if (rc == 0) {
         rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
                                               "ring-page-order", order);
