@@ -278,7 +278,7 @@ struct blanket_sim_stats {
     uint64_t crossings; /* calls and sends from all levels to what they stand on */
     uint64_t kicks;
     uint64_t violations;
-    uint64_t platform_calls; /* those that may fail (BLANKET_SIM_OP_*) */
+    uint64_t platform_calls; /* that may fail (BLANKET_SIM_OP_*); not counted with SIM_UNCHECKED */
     uint64_t provider_pages; /* times that the provider asked for a page */
     uint32_t pinned;         /* pages that some level has pinned, each level counted */
     uint32_t overlaid;       /* frames of the machine that show another page */

@@ -44,6 +44,9 @@ void sim_violation(struct blanket_sim *sim, const char *format, ...)
 
 int sim_fails(struct blanket_sim *sim, uint32_t op)
 {
+    if ((sim->flags & BLANKET_SIM_UNCHECKED) && !sim->fail_ops) {
+        return 0;
+    }
     atomic_fetch_add_explicit(&sim->platform_calls, 1, memory_order_relaxed);
     if (!(sim->fail_ops & op) || atomic_load_explicit(&sim->fail_left, memory_order_relaxed) == 0) {
         return 0;
