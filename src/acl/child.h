@@ -6,14 +6,14 @@
 #include "core.h"
 
 struct blanket_child {
-    uint32_t parent;     /* index in the guest's table */
+    uint32_t parent; /* index in the guest's table */
     uint32_t slot;
     uint32_t generation; /* newer than the slot's last */
     uint32_t rights;     /* ANDed with the parent's, unless `minted` */
     uint32_t counts[BLANKET_TABLE_COUNT];
-    uint32_t minted;     /* 1: `below_first` counts, and what serves it is filled in by the caller */
+    uint32_t minted; /* 1: `below_first` counts, and what serves it is filled in by the caller */
     uint32_t below_first[BLANKET_TABLE_COUNT];
-    const char *name;    /* name_size bytes, no NUL among them */
+    const char *name; /* name_size bytes, no NUL among them */
     uint32_t name_size;
 };
 

@@ -64,8 +64,8 @@ int blanket_endpoint_derive(struct blanket_request *request)
     if (rc == 0) {
         endpoint = &guest->endpoints[child.slot];
         endpoint->event_base = parent->event_base;
-        endpoint->grant_base = parent->grant_base + (endpoint->windows[0].first -
-                                                     parent->windows[0].first);
+        endpoint->grant_base = parent->grant_base +
+                               (endpoint->windows[0].first - parent->windows[0].first);
         endpoint->below_endpoint = parent->below_endpoint;
         endpoint->store_endpoint = parent->store_endpoint;
         endpoint->scope = parent->scope;
@@ -160,8 +160,7 @@ int blanket_endpoint_reset(struct blanket_request *request)
     return 0;
 }
 
-int blanket_endpoint_drain(struct blanket_level *level, struct blanket_guest *guest,
-                           uint32_t index)
+int blanket_endpoint_drain(struct blanket_level *level, struct blanket_guest *guest, uint32_t index)
 {
     struct blanket_endpoint *endpoint = &guest->endpoints[index];
 

@@ -16,8 +16,7 @@ int blanket_endpoint_revoke_child(struct blanket_request *request);
 int blanket_endpoint_reset(struct blanket_request *request);
 
 /* Is `ancestor` above endpoint `index`? Guest's lock held. */
-int blanket_endpoint_descends(const struct blanket_guest *guest, uint32_t index,
-                              uint32_t ancestor);
+int blanket_endpoint_descends(const struct blanket_guest *guest, uint32_t index, uint32_t ancestor);
 
 /*
  * Dead at once: one store. 1: its holder's control port must be raised, the worker kicked afterwards:
@@ -36,8 +35,7 @@ void blanket_endpoint_announce(struct blanket_level *level, struct blanket_guest
 
 /* May these event numbers be an endpoint's? 0, -BLANKET_EINVAL (beyond limits.events),
  * -BLANKET_EEXIST (another's). Administration's lock held. */
-int blanket_endpoint_route_check(const struct blanket_level *level, uint64_t first,
-                                 uint32_t count);
+int blanket_endpoint_route_check(const struct blanket_level *level, uint64_t first, uint32_t count);
 
 /* Event numbers of a minted endpoint's ports: on (1), when they were checked, or off (0).
  * Administration's lock held. */

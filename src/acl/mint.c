@@ -162,8 +162,7 @@ static struct blanket_endpoint *current(const struct blanket_guest *guest, uint6
 {
     uint32_t slot = (uint32_t)handle;
 
-    if (slot >= guest->endpoint_count ||
-        guest->endpoints[slot].state == BLANKET_ENDPOINT_FREE ||
+    if (slot >= guest->endpoint_count || guest->endpoints[slot].state == BLANKET_ENDPOINT_FREE ||
         guest->endpoints[slot].generation != (uint32_t)(handle >> 32)) {
         return NULL;
     }
@@ -330,7 +329,7 @@ int blanket_endpoint_rebind(struct blanket_level *level, uint32_t guest_id, uint
                             uint64_t below_endpoint, uint64_t scope, uint32_t event_base,
                             uint32_t grant_base)
 {
-    const struct rebinding to = { below_endpoint, scope, event_base, grant_base };
+    const struct rebinding to = {below_endpoint, scope, event_base, grant_base};
     uint32_t administration = blanket_lock_administration(level);
     struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
     const struct blanket_endpoint *endpoint;

@@ -11,7 +11,8 @@ struct blanket_slot *blanket_slot_at(const struct blanket_table *table,
         return NULL;
     }
     at = window->first + index;
-    if (__atomic_load_n(&table->chunks[at / BLANKET_CHUNK_SLOTS].owner, __ATOMIC_RELAXED) != owner) {
+    if (__atomic_load_n(&table->chunks[at / BLANKET_CHUNK_SLOTS].owner, __ATOMIC_RELAXED) !=
+        owner) {
         return NULL;
     }
     *place = at;
@@ -89,8 +90,7 @@ int blanket_slot_close(struct blanket_slot *slot, uint32_t generation)
 
 int blanket_slot_live(const struct blanket_slot *slot, uint32_t generation)
 {
-    return slot->state == BLANKET_SLOT_LIVE && slot->generation == generation ? 0
-                                                                              : -BLANKET_ENOENT;
+    return slot->state == BLANKET_SLOT_LIVE && slot->generation == generation ? 0 : -BLANKET_ENOENT;
 }
 
 int blanket_table_carve(struct blanket_table *table, const struct blanket_window *from_window,

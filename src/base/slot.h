@@ -40,12 +40,12 @@ struct blanket_slot {
     uint32_t below_generation; /* ours at the below, for the same object; atomic: read by sends */
     uint8_t state;             /* enum blanket_slot_state */
     uint8_t role;              /* ports: enum blanket_slot_role */
-    uint8_t use;               /* grants, mappings: BLANKET_USE_* of the pin; 0: no page is pinned */
+    uint8_t use; /* grants, mappings: BLANKET_USE_* of the pin; 0: no page is pinned */
     uint8_t zero;
-    uint32_t word;             /* ports: BLANKET_WORD_*; vCPU to notify << BLANKET_WORD_VCPU_SHIFT */
+    uint32_t word; /* ports: BLANKET_WORD_*; vCPU to notify << BLANKET_WORD_VCPU_SHIFT */
     union {
         struct blanket_page page; /* grants, mappings */
-        uint64_t send;            /* ports: generation << 32 | epoch of the policy that allowed send */
+        uint64_t send; /* ports: generation << 32 | epoch of the policy that allowed send */
     } u;
 };
 

@@ -64,8 +64,7 @@ static int bind_vcpu(struct blanket_request *request, uint32_t *word, uint64_t i
     for (int try = 0; try < 8; try++) {
         uint32_t new = (old & flags) | ((uint32_t)vcpu << BLANKET_WORD_VCPU_SHIFT);
 
-        if (__atomic_compare_exchange_n(word, &old, new, 0, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST)) {
+        if (__atomic_compare_exchange_n(word, &old, new, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
             return 0;
         }
     }
@@ -163,8 +162,7 @@ int blanket_evtchn_send(struct blanket_request *request, uint64_t item)
         }
     }
     blanket_count(&level->counters.calls_below);
-    rc = endpoint->below.ops->send(endpoint->below.context, request->vcpu,
-                                   endpoint->below_endpoint,
+    rc = endpoint->below.ops->send(endpoint->below.context, request->vcpu, endpoint->below_endpoint,
                                    blanket_object_below(request, BLANKET_TABLE_PORTS, item, place));
     if (!blanket_errno_is_answer(rc)) {
         blanket_count(&level->counters.lost);

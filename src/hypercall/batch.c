@@ -117,17 +117,44 @@ static void pin(struct blanket_request *request, uint32_t element, uint64_t *bel
         }
         rc = blanket_grant_pin(request, element, items[at], &below[at]);
         if (rc != 0) {
+            rc = blanket_errno_is_answer(rc) ? rc : -BLANKET_EINVAL; /* EIO isn't the host's */
             refuse(request, element, rc, 0, BLANKET_REASON_PAGE);
             return;
         }
     }
 }
 
+/* The value that may go with a status from below: of ours is only what docs/abi.md gives a meaning. */
+static uint32_t value_of(int status, uint32_t value)
+{
+    if (status == 0 || status == -BLANKET_ESTALE) {
+        return value;
+    }
+    return status == -BLANKET_ENOSPC && value < BLANKET_QUOTA_COUNT ? value : 0;
+}
+
+/* Is it an answer at all? Our create has a generation that this level never used there before. */
+static int is_answer(const struct blanket_request *request, const struct blanket_element *state,
+                     int status, uint32_t value)
+{
+    const struct blanket_table *table = &request->guest->tables[state->table];
+
+    if (status == -BLANKET_ESTALE) {
+        return state->owns == BLANKET_OWNS_RESERVED &&
+               value >= table->slots[state->place].below_generation;
+    }
+    if (status == -BLANKET_EEXIST) {
+        return 0; /* so this is our own create, which came twice: it is live below */
+    }
+    return blanket_errno_is_answer(status);
+}
+
 /* What an element's reply from below means. Not begun (beyond done) is refused: nothing was done. */
 static enum blanket_outcome outcome_of(struct blanket_request *request, uint32_t element,
                                        const struct blanket_call *call, int rc, uint64_t *result)
 {
-    uint32_t index = request->context->elements[element].index_below;
+    const struct blanket_element *state = &request->context->elements[element];
+    uint32_t index = state->index_below;
     int status = rc;
     uint32_t value = call->detail;
 
@@ -139,25 +166,30 @@ static enum blanket_outcome outcome_of(struct blanket_request *request, uint32_t
         status = blanket_result_status(request->context->results_below[index]);
         value = blanket_result_value(request->context->results_below[index]);
     }
-    if (!blanket_forward_is_status(status)) {
+    if (!is_answer(request, state, status, value)) {
         *result = blanket_result(-BLANKET_EIO, 0);
         return BLANKET_OUTCOME_UNKNOWN;
     }
-    *result = blanket_result(status, value);
+    *result = blanket_result(status, value_of(status, value));
     return status == 0 ? BLANKET_OUTCOME_OK : BLANKET_OUTCOME_REFUSED;
 }
 
 /* The below's slot is ahead of ours (we, or our slot's owner, are new): catch up, try again later. */
-static void catch_up(struct blanket_request *request, uint32_t element, uint64_t *result)
+static uint64_t catch_up(struct blanket_request *request, uint32_t element, uint32_t newest)
 {
-    struct blanket_element *state = &request->context->elements[element];
+    const struct blanket_element *state = &request->context->elements[element];
     struct blanket_slot *slot = &request->guest->tables[state->table].slots[state->place];
-    uint32_t ahead = blanket_result_value(*result);
 
-    if (ahead > slot->below_generation) {
-        __atomic_store_n(&slot->below_generation, ahead, __ATOMIC_RELAXED);
-        *result = blanket_result(-BLANKET_EAGAIN, 0);
-    }
+    __atomic_store_n(&slot->below_generation, newest, __ATOMIC_RELAXED);
+    return blanket_result(-BLANKET_EAGAIN, 0);
+}
+
+/* What the caller is told of an object that is being taken down: what it created is lost; a destroy that
+ * has begun here isn't refused any more, whatever the below said. */
+static uint64_t closing_result(unsigned effect)
+{
+    return effect == BLANKET_EFFECT_CREATE ? blanket_result(-BLANKET_EIO, 0)
+                                           : blanket_result(-BLANKET_EBUSY, 0);
 }
 
 static void commit_one(struct blanket_request *request, uint32_t element, uint64_t result,
@@ -167,13 +199,19 @@ static void commit_one(struct blanket_request *request, uint32_t element, uint64
     unsigned effect = blanket_verb_effect(request->verb->verb);
     enum blanket_slot_state slot_state;
 
+    if (state->state == BLANKET_ELEMENT_BELOW) {
+        state->reason = outcome == BLANKET_OUTCOME_UNKNOWN ? BLANKET_REASON_LOST
+                                                           : BLANKET_REASON_BELOW;
+    }
     if (state->owns != BLANKET_OWNS_NOTHING) {
         slot_state = blanket_object_commit(request, element, outcome, live);
-        if (effect == BLANKET_EFFECT_CREATE && blanket_result_status(result) == -BLANKET_ESTALE) {
-            catch_up(request, element, &result);
+        if (state->state == BLANKET_ELEMENT_BELOW &&
+            blanket_result_status(result) == -BLANKET_ESTALE) {
+            result = catch_up(request, element, blanket_result_value(result));
         }
-        if (slot_state == BLANKET_SLOT_CLOSING && effect == BLANKET_EFFECT_CREATE) {
-            result = blanket_result(-BLANKET_EIO, 0);
+        if (slot_state == BLANKET_SLOT_CLOSING &&
+            (effect == BLANKET_EFFECT_CREATE || outcome != BLANKET_OUTCOME_OK)) {
+            result = closing_result(effect);
         }
         if (slot_state == BLANKET_SLOT_LIVE && state->owns == BLANKET_OWNS_RESERVED &&
             state->table == BLANKET_TABLE_PORTS) {
@@ -214,39 +252,53 @@ static uint32_t commit(struct blanket_request *request, const struct blanket_cal
 
 static uint8_t reason_of(const struct blanket_element *state, int status)
 {
-    if (status == -BLANKET_ENOSPC) {
-        return BLANKET_REASON_QUOTA;
+    return status == -BLANKET_ENOSPC ? (uint8_t)BLANKET_REASON_QUOTA : state->reason;
+}
+
+#define KICK_SOON 1u
+#define KICK_LATER 2u
+
+/* What the worker has to do with an element. A destroy that was lost may be lost again: no hurry, or
+ * the worker would kick itself. */
+static unsigned kick_of(const struct blanket_element *state, int status)
+{
+    if (status != 0 && state->owns == BLANKET_OWNS_CLOSING) {
+        return KICK_LATER;
     }
-    if (state->state == BLANKET_ELEMENT_DONE) {
-        return state->reason;
-    }
-    return status == -BLANKET_EIO ? (uint8_t)BLANKET_REASON_LOST : (uint8_t)BLANKET_REASON_BELOW;
+    return status == -BLANKET_EIO && state->owns == BLANKET_OWNS_RESERVED ? KICK_SOON : 0;
 }
 
 /* After the lock: events that came first, the worker, the trace. */
 static void aftermath(struct blanket_request *request, uint32_t done)
 {
     struct blanket_level *level = request->level;
+    unsigned kicks = 0;
 
-    for (uint32_t element = 0; element < done; element++) {
+    for (uint32_t element = 0; element < request->batch_count; element++) {
         const struct blanket_element *state = &request->context->elements[element];
         uint64_t result = request->context->results[request->batch_first + element];
         int status = blanket_result_status(result);
 
+        kicks |= kick_of(state, status);
+        if (element >= done) {
+            continue; /* not begun, though perhaps closing by now */
+        }
         if (state->bound && (state->word & BLANKET_WORD_PENDING)) {
             blanket_port_notify(level, request->guest, state->place,
                                 state->word | BLANKET_WORD_BOUND);
         }
-        if (status == -BLANKET_EIO) {
+        if (status != 0 && state->reason == BLANKET_REASON_LOST) {
             blanket_count(&level->counters.lost);
-            blanket_guest_kick(level, request->guest, 1);
-        } else if (status != 0 && state->owns == BLANKET_OWNS_CLOSING) {
-            blanket_guest_kick(level, request->guest, 0);
         }
         if (status != 0) {
             blanket_acl_trace(request, status, reason_of(state, status),
                               status == -BLANKET_ENOSPC ? blanket_result_value(result) : 0);
         }
+    }
+    if (kicks != 0 && request->vcpu == level->limits.vcpus) {
+        level->ops->kick(level->host, 0); /* the worker itself, which has noted what waits */
+    } else if (kicks != 0) {
+        blanket_guest_kick(level, request->guest, (kicks & KICK_SOON) != 0);
     }
 }
 
@@ -292,9 +344,6 @@ void blanket_batch_undo(struct blanket_request *request, uint32_t first, uint32_
 {
     struct blanket_level *level = request->level;
 
-    if (blanket_verb_effect(request->verb->verb) != BLANKET_EFFECT_CREATE) {
-        return;
-    }
     level->ops->lock(level->host, request->guest_id);
     for (uint32_t i = first; i < end; i++) {
         uint64_t item = request->items[i * request->verb->item_count];

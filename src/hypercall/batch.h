@@ -11,7 +11,8 @@
  */
 uint32_t blanket_batch(struct blanket_request *request);
 
-/* The reply could not be given to the caller: what elements [first, end) created is taken down. */
+/* The reply could not be given to the caller: what elements [first, end) of a verb that creates slots
+ * have created is taken down. */
 void blanket_batch_undo(struct blanket_request *request, uint32_t first, uint32_t end);
 
 #endif

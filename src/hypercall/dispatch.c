@@ -70,11 +70,10 @@ static int serve_batches(struct blanket_request *request)
         next = (uint16_t)(next + done);
         request->done = next;
         if (done < request->batch_count) {
-            break; /* the below stopped here: our caller goes on from there */
+            break; /* the below stopped here, after one at least: our caller goes on from there */
         }
     } while (next < request->element_count && !level->ops->preempt(level->host));
-    /* Not even one: that is a refusal of the call. */
-    return request->done == request->element_first ? -BLANKET_EAGAIN : 0;
+    return 0;
 }
 
 static int serve(struct blanket_request *request)
@@ -105,6 +104,18 @@ static int serve_gone(struct blanket_request *request)
     return 0;
 }
 
+/* What the call made, or took, is as if nobody had asked for it. */
+static void undo(struct blanket_request *request)
+{
+    if (request->verb->verb == BLANKET_VERB_ENDPOINT_DERIVE) {
+        (void)blanket_endpoint_revoke_child(request);
+    } else if (request->verb->verb == BLANKET_VERB_ENDPOINT_EVENTS) {
+        blanket_endpoint_events_undo(request);
+    } else if (blanket_verb_effect(request->verb->verb) == BLANKET_EFFECT_CREATE) {
+        blanket_batch_undo(request, request->element_first, request->done);
+    }
+}
+
 static int call_frame(struct blanket_request *request, uint64_t address)
 {
     int pinned = 0;
@@ -122,12 +133,13 @@ static int call_frame(struct blanket_request *request, uint64_t address)
         rc = serve(request);
     }
     if (rc != 0) {
-        blanket_acl_trace(request, rc, request->reason, request->detail);
+        blanket_acl_trace(request, rc, request->reason,
+                          rc == -BLANKET_ENOSPC ? request->detail : 0);
     }
     if (blanket_frame_reply(request, address, rc) != 0 && rc == 0) {
         rc = -BLANKET_EIO; /* performed, and nobody knows: what came to be goes */
         if (pinned) {
-            blanket_batch_undo(request, request->element_first, request->done);
+            undo(request);
         }
     }
     if (pinned) {
@@ -216,10 +228,9 @@ static int hypercall_send(struct blanket_level *level, uint32_t id, uint32_t vcp
         arguments[2] > BLANKET_SLOT_INDEX_MAX) {
         return -BLANKET_EINVAL;
     }
-    return blanket_send(level, id, vcpu,
-                        blanket_handle((uint32_t)arguments[0], (uint32_t)arguments[1]),
-                        blanket_item_slot(BLANKET_ITEM_PORT, (uint32_t)arguments[2],
-                                          (uint32_t)arguments[3]));
+    return blanket_send(
+        level, id, vcpu, blanket_handle((uint32_t)arguments[0], (uint32_t)arguments[1]),
+        blanket_item_slot(BLANKET_ITEM_PORT, (uint32_t)arguments[2], (uint32_t)arguments[3]));
 }
 
 int blanket_hypercall(struct blanket_level *level, uint32_t id, uint32_t vcpu, uint64_t form,

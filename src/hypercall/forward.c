@@ -1,32 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "forward.h"
 
-int blanket_forward_is_status(int status)
-{
-    switch (-(long)status) {
-    case 0:
-    case BLANKET_EPERM:
-    case BLANKET_ENOENT:
-    case BLANKET_E2BIG:
-    case BLANKET_EAGAIN:
-    case BLANKET_ENOMEM:
-    case BLANKET_EFAULT:
-    case BLANKET_EBUSY:
-    case BLANKET_EEXIST:
-    case BLANKET_EINVAL:
-    case BLANKET_ENOSPC:
-    case BLANKET_ENOSYS:
-    case BLANKET_EOVERFLOW:
-    case BLANKET_EMSGSIZE:
-    case BLANKET_EOPNOTSUPP:
-    case BLANKET_ENOTCONN:
-    case BLANKET_ESTALE:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 uint64_t *blanket_forward_items(struct blanket_request *request)
 {
     return (uint64_t *)(void *)(request->context->out + BLANKET_HEADER_SIZE);
@@ -54,7 +28,7 @@ int blanket_forward(struct blanket_request *request, struct blanket_call *call, 
     blanket_count(&request->level->counters.calls_below);
     rc = below->ops->call(below->context, call);
     if (rc < 0) {
-        return blanket_forward_is_status(rc) ? rc : -BLANKET_EIO;
+        return blanket_errno_is_answer(rc) ? rc : -BLANKET_EIO;
     }
     if (rc > 0 || call->done == 0 || call->done > count || call->reply_size > request->reply_max) {
         return -BLANKET_EIO;

@@ -16,7 +16,4 @@ uint64_t *blanket_forward_items(struct blanket_request *request);
  */
 int blanket_forward(struct blanket_request *request, struct blanket_call *call, uint32_t count);
 
-/* A status that a below may give: 0 or one of enum blanket_errno but EIO, negated. */
-int blanket_forward_is_status(int status);
-
 #endif

@@ -132,9 +132,9 @@ int blanket_frame_fetch(struct blanket_request *request, uint64_t address)
     if (rc != 0) {
         return rc;
     }
-    request->element_count = request->verb->item_count != 0
-                                 ? (uint16_t)(request->item_count / request->verb->item_count)
-                                 : 0;
+    if (request->verb->item_count != 0) {
+        request->element_count = (uint16_t)(request->item_count / request->verb->item_count);
+    }
     request->reason = BLANKET_REASON_ALLOWED;
     return 0;
 }

@@ -67,10 +67,10 @@ int blanket_level_create(const struct blanket_platform_ops *ops, void *host,
     made->limits = *limits;
     made->epoch = 1;
     made->bytes = sizeof(*made);
-    made->guests = allocate(made, &(uint64_t){ 0 }, limits->guests, sizeof(*made->guests));
-    made->contexts = allocate(made, &(uint64_t){ 0 }, limits->vcpus + 1, sizeof(*made->contexts));
+    made->guests = allocate(made, &(uint64_t){0}, limits->guests, sizeof(*made->guests));
+    made->contexts = allocate(made, &(uint64_t){0}, limits->vcpus + 1, sizeof(*made->contexts));
     if (limits->events != 0) {
-        made->routes = allocate(made, &(uint64_t){ 0 }, limits->events, sizeof(*made->routes));
+        made->routes = allocate(made, &(uint64_t){0}, limits->events, sizeof(*made->routes));
     }
     if (!made->guests || !made->contexts || (limits->events != 0 && !made->routes)) {
         free_level(made);
@@ -134,9 +134,9 @@ static int make_guest(struct blanket_level *level, struct blanket_guest *guest, 
     guest->vcpu_count = limits->vcpus;
     guest->work = 0;
     guest->event_next = 0;
+    memset(&guest->sweep, 0, sizeof(guest->sweep));
     guest->bytes = 0;
-    guest->endpoints = allocate(level, &guest->bytes, limits->endpoints,
-                                sizeof(*guest->endpoints));
+    guest->endpoints = allocate(level, &guest->bytes, limits->endpoints, sizeof(*guest->endpoints));
     for (uint32_t kind = 0; kind < BLANKET_TABLE_COUNT; kind++) {
         rc |= make_table(level, guest, &guest->tables[kind], slots[kind]);
     }
@@ -166,13 +166,11 @@ int blanket_guest_attach(struct blanket_level *level, void *host, uint64_t label
     for (uint32_t i = 0; i < level->limits.guests && !guest; i++) {
         if (!level->guests[i].attached) {
             guest = &level->guests[i];
-            *id = i;
+            rc = make_guest(level, guest, host, label, limits);
         }
     }
-    if (guest) {
-        rc = make_guest(level, guest, host, label, limits);
-    }
     if (rc == 0) {
+        *id = (uint32_t)(guest - level->guests);
         __atomic_store_n(&guest->attached, 1, __ATOMIC_SEQ_CST);
     }
     level->ops->unlock(level->host, administration);

@@ -90,7 +90,7 @@ static const struct blanket_below_ops nested_ops = {
 
 struct blanket_below blanket_level_nested(struct blanket_level *level)
 {
-    struct blanket_below below = { &nested_ops, level };
+    struct blanket_below below = {&nested_ops, level};
 
     return below;
 }
@@ -114,7 +114,8 @@ int blanket_below_lookup(const struct blanket_below *below, uint32_t vcpu, const
     call.reply = (uint8_t *)info;
     call.reply_max = (uint16_t)sizeof(*info);
     rc = below->ops->call(below->context, &call);
-    if (rc == 0 && call.reply_size != sizeof(*info)) {
+    if (!blanket_errno_is_answer(rc) ||
+        (rc == 0 && (call.reply_size != sizeof(*info) || info->name[sizeof(info->name) - 1]))) {
         rc = -BLANKET_EIO;
     }
     return rc;

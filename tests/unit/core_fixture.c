@@ -286,7 +286,7 @@ static uint64_t perform(struct core_below *below, const struct blanket_call *cal
 static void perform_all(struct core_below *below, struct blanket_call *call)
 {
     uint32_t end = below->done != 0 && below->done < call->element_count ? below->done
-                                                                          : call->element_count;
+                                                                         : call->element_count;
 
     for (uint32_t i = 0; i < end; i++) {
         const uint64_t *items = call->items + (size_t)i * call->element_items;
@@ -364,12 +364,13 @@ void core_init_limits(struct core *core, const struct blanket_limits *limits)
 
 void core_init(struct core *core)
 {
-    const struct blanket_limits limits = { 2, CORE_GUESTS, CORE_EVENTS, 1 };
+    const struct blanket_limits limits = {2, CORE_GUESTS, CORE_EVENTS, 1};
 
     core_init_limits(core, &limits);
 }
 
-uint32_t core_attach_limits(struct core *core, uint32_t n, const struct blanket_guest_limits *limits)
+uint32_t core_attach_limits(struct core *core, uint32_t n,
+                            const struct blanket_guest_limits *limits)
 {
     struct core_guest *guest = &core->guests[n];
     uint32_t id = CORE_NEVER;
@@ -385,7 +386,7 @@ uint32_t core_attach_limits(struct core *core, uint32_t n, const struct blanket_
 
 uint32_t core_attach(struct core *core, uint32_t n)
 {
-    const struct blanket_guest_limits limits = { 16, 64, 64, 64, 2 };
+    const struct blanket_guest_limits limits = {16, 64, 64, 64, 2};
 
     return core_attach_limits(core, n, &limits);
 }
@@ -488,7 +489,7 @@ static void recount_slot(const struct blanket_slot *slot, uint32_t *used, uint32
 static void recount_endpoint(struct blanket_guest *guest, uint32_t index, struct recount *all)
 {
     const struct blanket_endpoint *endpoint = &guest->endpoints[index];
-    uint32_t used[BLANKET_TABLE_COUNT] = { 0 };
+    uint32_t used[BLANKET_TABLE_COUNT] = {0};
     uint32_t closing = 0, children = 0;
 
     for (uint32_t kind = 0; kind < BLANKET_TABLE_COUNT; kind++) {
@@ -572,7 +573,7 @@ static int call(struct core *core, uint32_t guest, struct blanket_wire_header *h
 {
     struct core_guest *own = core->by_id[guest];
     uint8_t *after = own->memory + BLANKET_HEADER_SIZE;
-    const uint64_t arguments[BLANKET_ARGUMENT_COUNT] = { 0 };
+    const uint64_t arguments[BLANKET_ARGUMENT_COUNT] = {0};
     uint32_t count = header->item_count;
     int rc;
 
@@ -650,7 +651,7 @@ int core_one(struct core *core, uint32_t guest, uint16_t verb, uint64_t endpoint
 int core_access(struct core *core, uint32_t guest, uint64_t endpoint, uint32_t index,
                 uint32_t generation, uint32_t frame)
 {
-    const uint64_t items[2] = { grant_item(index, generation), frame_item(frame, RW) };
+    const uint64_t items[2] = {grant_item(index, generation), frame_item(frame, RW)};
 
     return core_one(core, guest, BLANKET_VERB_GRANT_ACCESS, endpoint, items, 2);
 }
@@ -700,8 +701,8 @@ int core_derive(struct core *core, uint32_t guest, uint64_t endpoint, uint64_t c
 
 int core_revoke(struct core *core, uint32_t guest, uint64_t endpoint, uint64_t child)
 {
-    const uint64_t item =
-        blanket_item_slot(BLANKET_ITEM_ENDPOINT, (uint32_t)child, (uint32_t)(child >> 32));
+    const uint64_t item = blanket_item_slot(BLANKET_ITEM_ENDPOINT, (uint32_t)child,
+                                            (uint32_t)(child >> 32));
 
     return core_call(core, guest, BLANKET_VERB_ENDPOINT_REVOKE, endpoint, &item, 1);
 }

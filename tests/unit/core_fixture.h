@@ -52,22 +52,22 @@ struct core_below {
     struct core_object objects[CORE_BELOW_ENDPOINTS][BLANKET_TABLE_COUNT][CORE_BELOW_SLOTS];
     uint32_t calls, sends;
     /* How it lies; all zero: by the contract. */
-    int status;              /* if not 0: of every call, nothing performed */
-    int answer;              /* if not 0: of every call that was performed all the same */
-    uint32_t element;        /* element_status is of this element... */
-    int element_status;      /* ...if it isn't 0; nothing performed for it */
+    int status;         /* if not 0: of every call, nothing performed */
+    int answer;         /* if not 0: of every call that was performed all the same */
+    uint32_t element;   /* element_status is of this element... */
+    int element_status; /* ...if it isn't 0; nothing performed for it */
     uint32_t element_value;
-    uint32_t done;           /* if not 0: the call stops there */
-    uint32_t done_claimed;   /* if not 0: what it says, whatever was done; CORE_NEVER: 0 */
-    uint32_t busy;           /* destroys: -BLANKET_EBUSY */
+    uint32_t done;         /* if not 0: the call stops there */
+    uint32_t done_claimed; /* if not 0: what it says, whatever was done; CORE_NEVER: 0 */
+    uint32_t busy;         /* destroys: -BLANKET_EBUSY */
     uint32_t detail;
     int send_status;
-    uint32_t value;          /* of each success */
+    uint32_t value; /* of each success */
     uint16_t reply_size;
     uint8_t reply_byte;
     /* Before it answers: the caller is in here, without locks. */
     void (*inside)(struct core_below *below, struct blanket_call *call);
-    uint32_t last_count;     /* elements of the last call */
+    uint32_t last_count; /* elements of the last call */
     uint16_t last_verb;
     uint64_t last_items[BLANKET_ITEM_COUNT_MAX];
     uint64_t last_endpoint;
@@ -127,7 +127,8 @@ void core_check(struct core *core);
 
 /* Attach guest n (0..): 8 endpoints, 64 slots of each kind, 2 vCPUs; returns its id. */
 uint32_t core_attach(struct core *core, uint32_t n);
-uint32_t core_attach_limits(struct core *core, uint32_t n, const struct blanket_guest_limits *limits);
+uint32_t core_attach_limits(struct core *core, uint32_t n,
+                            const struct blanket_guest_limits *limits);
 
 /* All rights, 16 of each kind from 0 on, on endpoint `below` of the below, events from 64 * below on. */
 struct blanket_mint core_mint_spec(struct core *core, uint32_t guest, uint32_t below,

@@ -94,8 +94,8 @@ static void what_is_wrong_is_refused(void **state)
 
 static void each_quota_is_named_and_given_back(void **state)
 {
-    static const uint32_t names[3] = { BLANKET_QUOTA_GRANTS, BLANKET_QUOTA_MAPPINGS,
-                                       BLANKET_QUOTA_PORTS };
+    static const uint32_t names[3] = {BLANKET_QUOTA_GRANTS, BLANKET_QUOTA_MAPPINGS,
+                                      BLANKET_QUOTA_PORTS};
     struct fixture f;
     uint32_t quota;
 
@@ -128,7 +128,7 @@ static void each_quota_is_named_and_given_back(void **state)
 
 static void eight_below_each_other(void **state)
 {
-    const uint32_t counts[3] = { 0, 0, 0 };
+    const uint32_t counts[3] = {0, 0, 0};
     struct core core;
     uint64_t parent;
     uint32_t id;
@@ -149,9 +149,9 @@ static void eight_below_each_other(void **state)
     assert_int_equal(core.reply.detail, BLANKET_QUOTA_DEPTH);
     assert_int_equal(core.trace.quota, BLANKET_QUOTA_DEPTH);
     /* Revoking is one store, of the first: the ninth step up finds it. */
-    assert_int_equal(blanket_endpoint_effective(&core.level->guests[id],
-                                                core_endpoint(&core, id, parent)),
-                     BLANKET_ENDPOINT_LIVE);
+    assert_int_equal(
+        blanket_endpoint_effective(&core.level->guests[id], core_endpoint(&core, id, parent)),
+        BLANKET_ENDPOINT_LIVE);
     assert_int_equal(blanket_endpoint_revoke(core.level, id, blanket_handle(1, 1)), 0);
     assert_int_equal(core_call(&core, id, BLANKET_VERB_ENDPOINT_QUERY, parent, NULL, 0),
                      -BLANKET_EPERM);

@@ -17,13 +17,13 @@ static void init(struct fixture *f)
     f->device = core_mint(&f->core, f->id, 0, "vbd/1");
 }
 
-static const uint32_t eight[3] = { 8, 8, 8 };
-static const uint32_t none[3] = { 0, 0, 0 };
+static const uint32_t eight[3] = {8, 8, 8};
+static const uint32_t none[3] = {0, 0, 0};
 
 static int derive_items(struct fixture *f, const uint64_t *items)
 {
-    return core_call_payload(&f->core, f->id, BLANKET_VERB_ENDPOINT_DERIVE, f->device, items, 5, NULL,
-                             0);
+    return core_call_payload(&f->core, f->id, BLANKET_VERB_ENDPOINT_DERIVE, f->device, items, 5,
+                             NULL, 0);
 }
 
 static void a_child_is_part_of_its_parent(void **state)

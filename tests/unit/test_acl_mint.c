@@ -16,7 +16,8 @@ static void init(struct fixture *f)
 }
 
 /* Mints, or is refused without a trace. */
-static int mint(struct fixture *f, const struct blanket_mint *spec, uint64_t *handle, uint32_t *quota)
+static int mint(struct fixture *f, const struct blanket_mint *spec, uint64_t *handle,
+                uint32_t *quota)
 {
     uint64_t before = blanket_level_hash(f->core.level);
     int rc;
@@ -35,7 +36,7 @@ static int mint(struct fixture *f, const struct blanket_mint *spec, uint64_t *ha
 static void what_isnt_sound_is_refused(void **state)
 {
     struct blanket_below_ops no_send;
-    const struct blanket_below_ops nothing = { NULL, NULL };
+    const struct blanket_below_ops nothing = {NULL, NULL};
     struct fixture f;
     uint64_t handle;
     uint32_t quota;
@@ -162,7 +163,8 @@ static void a_dying_guest_gets_none_a_resetting_one_does(void **state)
     (void)state;
     init(&f);
     spec = core_mint_spec(&f.core, f.id, 0, "vbd/1");
-    assert_int_equal(core_call(&f.core, f.id, BLANKET_VERB_ENDPOINT_RESET, core_self(), NULL, 0), 0);
+    assert_int_equal(core_call(&f.core, f.id, BLANKET_VERB_ENDPOINT_RESET, core_self(), NULL, 0),
+                     0);
     assert_int_equal(mint(&f, &spec, &handle, &quota), 0);
     assert_int_equal(core_access(&f.core, f.id, handle, 0, 1, 1), -BLANKET_EAGAIN);
     assert_int_equal(core_work(&f.core, 100), 0);
@@ -283,12 +285,13 @@ static void what_is_lost_is_broken_until_rebound(void **state)
     assert_int_equal(core_work(&f.core, 100), 0);
     assert_int_equal(blanket_endpoint_rebind(f.core.level, 2, device, 2, 0x300, 0, 900),
                      -BLANKET_ENOENT);
-    assert_int_equal(blanket_endpoint_rebind(f.core.level, f.id, blanket_handle(1, 7), 2, 0x300, 0,
-                                             900),
-                     -BLANKET_ENOENT);
+    assert_int_equal(
+        blanket_endpoint_rebind(f.core.level, f.id, blanket_handle(1, 7), 2, 0x300, 0, 900),
+        -BLANKET_ENOENT);
     /* Events that don't fit, or are another's: as it was, its old events still routed. */
-    assert_int_equal(blanket_endpoint_rebind(f.core.level, f.id, device, 2, 0x300, CORE_EVENTS, 900),
-                     -BLANKET_EINVAL);
+    assert_int_equal(
+        blanket_endpoint_rebind(f.core.level, f.id, device, 2, 0x300, CORE_EVENTS, 900),
+        -BLANKET_EINVAL);
     assert_int_equal(blanket_endpoint_rebind(f.core.level, f.id, device, 2, 0x300, 64, 900),
                      -BLANKET_EEXIST);
     assert_true(f.core.level->routes[15] != 0);
@@ -325,9 +328,9 @@ static void what_is_being_reset_is_lost_too(void **state)
 
 static void what_derives_from_it_goes_along(void **state)
 {
-    const uint32_t eight[3] = { 8, 8, 8 };
+    const uint32_t eight[3] = {8, 8, 8};
     const uint64_t child = blanket_handle(7, 1), dead = blanket_handle(6, 1);
-    const uint32_t none[3] = { 0, 0, 0 };
+    const uint32_t none[3] = {0, 0, 0};
     struct fixture f;
     struct blanket_wire_endpoint info;
     struct blanket_mint spec;

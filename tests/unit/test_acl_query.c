@@ -86,7 +86,11 @@ static void by_name(void **state)
     assert_int_equal(f.core.trace.reason, BLANKET_REASON_OBJECT);
     assert_int_equal(lookup(&f, "", 0), -BLANKET_ENOENT);
     assert_int_equal(lookup(&f, "", 1), -BLANKET_ENOENT);
-    assert_int_equal(lookup(&f, "vbd\0" "1", 5), -BLANKET_ENOENT);
+    assert_int_equal(lookup(&f,
+                            "vbd\0"
+                            "1",
+                            5),
+                     -BLANKET_ENOENT);
     assert_int_equal(lookup(&f, big, sizeof(big)), -BLANKET_ENOENT);
     assert_int_equal(blanket_endpoint_revoke(f.core.level, f.id, f.device), 0);
     assert_int_equal(lookup(&f, "vbd/1", 5), 0); /* until it is drained */
@@ -175,7 +179,8 @@ static void events_that_couldnt_be_told_come_again(void **state)
 
 /* While the reply is copied the slot gets another owner: it isn't told of the
  * other's past. */
-static int copy_and_mint(void *host, void *guest, uint64_t address, const void *source, uint32_t size)
+static int copy_and_mint(void *host, void *guest, uint64_t address, const void *source,
+                         uint32_t size)
 {
     struct core *core = host;
 

@@ -93,11 +93,11 @@ static void the_worst_of_all_ancestors_counts(void **state)
         int status;
         uint8_t reason;
     } cases[] = {
-        { BLANKET_ENDPOINT_BROKEN, -BLANKET_ENOTCONN, BLANKET_REASON_BROKEN },
-        { BLANKET_ENDPOINT_RESETTING, -BLANKET_EAGAIN, BLANKET_REASON_BROKEN },
-        { BLANKET_ENDPOINT_DEAD, -BLANKET_EPERM, BLANKET_REASON_DEAD },
+        {BLANKET_ENDPOINT_BROKEN, -BLANKET_ENOTCONN, BLANKET_REASON_BROKEN},
+        {BLANKET_ENDPOINT_RESETTING, -BLANKET_EAGAIN, BLANKET_REASON_BROKEN},
+        {BLANKET_ENDPOINT_DEAD, -BLANKET_EPERM, BLANKET_REASON_DEAD},
     };
-    const uint32_t counts[3] = { 0, 0, 0 };
+    const uint32_t counts[3] = {0, 0, 0};
     struct fixture f;
     uint64_t chain[3];
 

@@ -44,9 +44,8 @@ static void pin(struct fixture *f)
     struct blanket_element *element = &f->request.context->elements[0];
 
     element->use = BLANKET_USE_READ;
-    assert_int_equal(f->core.ops.pin(&f->core, &f->core.guests[0], frame_item(7, RW), RW,
-                                     &element->page),
-                     0);
+    assert_int_equal(
+        f->core.ops.pin(&f->core, &f->core.guests[0], frame_item(7, RW), RW, &element->page), 0);
 }
 
 static void a_create_lives_and_is_released_once(void **state)
@@ -95,16 +94,15 @@ static void a_late_destroy_leaves_the_next_life_alone(void **state)
 
     (void)state;
     init(&f, BLANKET_VERB_GRANT_ACCESS);
-    assert_int_equal(blanket_object_reserve(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(2, 1),
-                                            &value),
-                     0);
+    assert_int_equal(
+        blanket_object_reserve(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(2, 1), &value), 0);
     (void)blanket_object_commit(&f.request, 0, BLANKET_OUTCOME_OK, 1);
-    assert_int_equal(blanket_object_close(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(2, 1)), 1);
+    assert_int_equal(blanket_object_close(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(2, 1)),
+                     1);
     f.request.context->elements[1] = f.request.context->elements[0];
     (void)blanket_object_commit(&f.request, 1, BLANKET_OUTCOME_OK, 1);
-    assert_int_equal(blanket_object_reserve(&f.request, 2, BLANKET_TABLE_GRANTS, grant_item(2, 2),
-                                            &value),
-                     0);
+    assert_int_equal(
+        blanket_object_reserve(&f.request, 2, BLANKET_TABLE_GRANTS, grant_item(2, 2), &value), 0);
     assert_int_equal(blanket_object_commit(&f.request, 0, BLANKET_OUTCOME_OK, 1),
                      BLANKET_SLOT_RESERVED);
     assert_int_equal(blanket_object_commit(&f.request, 2, BLANKET_OUTCOME_UNKNOWN, 1),
@@ -155,8 +153,8 @@ static void what_is_refused_or_dead_or_spent(void **state)
 
 static void what_isnt_there(void **state)
 {
-    static const uint8_t quotas[] = { BLANKET_QUOTA_GRANTS, BLANKET_QUOTA_MAPPINGS,
-                                      BLANKET_QUOTA_PORTS };
+    static const uint8_t quotas[] = {BLANKET_QUOTA_GRANTS, BLANKET_QUOTA_MAPPINGS,
+                                     BLANKET_QUOTA_PORTS};
     struct fixture f;
     uint32_t value, place;
 
@@ -171,10 +169,11 @@ static void what_isnt_there(void **state)
         assert_int_equal(blanket_object_close(&f.request, 0, kind, item), -BLANKET_ENOENT);
         assert_int_equal(blanket_object_find(&f.request, kind, item, &place), -BLANKET_ENOENT);
     }
-    assert_int_equal(blanket_object_close(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(0, 5)), 0);
-    assert_int_equal(blanket_object_reserve(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(0, 5),
-                                            &value),
-                     -BLANKET_ESTALE);
+    assert_int_equal(blanket_object_close(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(0, 5)),
+                     0);
+    assert_int_equal(
+        blanket_object_reserve(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(0, 5), &value),
+        -BLANKET_ESTALE);
     assert_int_equal(value, 5);
     fini(&f);
 }
@@ -188,9 +187,9 @@ static void a_slot_that_ran_out_below_says_so(void **state)
     (void)state;
     init(&f, BLANKET_VERB_GRANT_ACCESS);
     core_slot(&f.core, f.id, BLANKET_TABLE_GRANTS, f.device, 0)->below_generation = UINT32_MAX;
-    assert_int_equal(blanket_object_reserve(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(0, 1),
-                                            &value),
-                     -BLANKET_ESTALE);
+    assert_int_equal(
+        blanket_object_reserve(&f.request, 0, BLANKET_TABLE_GRANTS, grant_item(0, 1), &value),
+        -BLANKET_ESTALE);
     assert_int_equal(value, UINT32_MAX);
     fini(&f);
 }

@@ -140,7 +140,7 @@ static void generations_run_out(void **state)
 static void a_window_and_its_owner(void **state)
 {
     struct fixture f;
-    struct blanket_window window = { 16, 20, 0 };
+    struct blanket_window window = {16, 20, 0};
     uint32_t place = 99;
 
     (void)state;
@@ -170,7 +170,7 @@ static uint32_t owned_by(const struct fixture *f, uint32_t owner)
 static void carving_takes_whole_free_runs_from_the_end(void **state)
 {
     struct fixture f;
-    struct blanket_window window = { 0, 0, 0 };
+    struct blanket_window window = {0, 0, 0};
     uint32_t place = 99;
 
     (void)state;
@@ -203,8 +203,8 @@ static void carving_takes_whole_free_runs_from_the_end(void **state)
 static void a_partial_chunk_isnt_carved(void **state)
 {
     struct fixture f;
-    const struct blanket_window five = { 8, 5, 0 };
-    const struct blanket_window thirteen = { 8, 13, 0 };
+    const struct blanket_window five = {8, 5, 0};
+    const struct blanket_window thirteen = {8, 13, 0};
     uint32_t place;
 
     (void)state;

@@ -95,7 +95,7 @@ static void a_guest_that_is_gone(void **state)
 /* Of a derived endpoint's ports, the parent's routes lead to it. */
 static void a_childs_port(void **state)
 {
-    const uint32_t counts[3] = { 0, 0, 8 };
+    const uint32_t counts[3] = {0, 0, 8};
     const uint64_t child = blanket_handle(2, 1);
     struct fixture f;
 
@@ -110,7 +110,7 @@ static void a_childs_port(void **state)
 
 static void a_level_without_events(void **state)
 {
-    const struct blanket_limits limits = { 1, 1, 0, 1 };
+    const struct blanket_limits limits = {1, 1, 0, 1};
     struct core core;
 
     (void)state;

@@ -34,7 +34,7 @@ static int send(struct fixture *f, uint32_t index, uint32_t generation)
 
 static int bind_vcpu(struct fixture *f, uint32_t index, uint64_t vcpu)
 {
-    const uint64_t items[2] = { port_item(index, 1), blanket_item(BLANKET_ITEM_COUNT, 0, vcpu) };
+    const uint64_t items[2] = {port_item(index, 1), blanket_item(BLANKET_ITEM_COUNT, 0, vcpu)};
 
     return core_one(&f->core, f->id, BLANKET_VERB_EVTCHN_BIND_VCPU, f->device, items, 2);
 }
@@ -78,7 +78,8 @@ static void masked_events_wait(void **state)
     blanket_event(f.core.level, 0);
     assert_int_equal(f.core.notified, 0);
     assert_int_equal(port(&f, BLANKET_VERB_EVTCHN_STATUS, 0, 1), 0);
-    assert_int_equal(core_value(&f.core, 0), BLANKET_PORT_STATE_PENDING | BLANKET_PORT_STATE_MASKED);
+    assert_int_equal(core_value(&f.core, 0),
+                     BLANKET_PORT_STATE_PENDING | BLANKET_PORT_STATE_MASKED);
     assert_int_equal(port(&f, BLANKET_VERB_EVTCHN_UNMASK, 0, 1), 0);
     assert_int_equal(f.core.notified, 1);
     assert_int_equal(port(&f, BLANKET_VERB_EVTCHN_UNMASK, 0, 1), 0);
@@ -263,10 +264,10 @@ static void what_a_below_answers_to_a_send(void **state)
         int said, told;
         uint8_t reason;
     } cases[] = {
-        { -BLANKET_ENOTCONN, -BLANKET_ENOTCONN, BLANKET_REASON_BELOW },
-        { -BLANKET_EIO, -BLANKET_EIO, BLANKET_REASON_LOST },
-        { 7, -BLANKET_EIO, BLANKET_REASON_LOST },
-        { -9999, -BLANKET_EIO, BLANKET_REASON_LOST },
+        {-BLANKET_ENOTCONN, -BLANKET_ENOTCONN, BLANKET_REASON_BELOW},
+        {-BLANKET_EIO, -BLANKET_EIO, BLANKET_REASON_LOST},
+        {7, -BLANKET_EIO, BLANKET_REASON_LOST},
+        {-9999, -BLANKET_EIO, BLANKET_REASON_LOST},
     };
     struct fixture f;
     struct blanket_level_stats stats;
@@ -289,8 +290,8 @@ static void what_a_below_answers_to_a_send(void **state)
 static void what_cant_be_sent_on(void **state)
 {
     struct fixture f;
-    const uint64_t wrong[] = { grant_item(0, 1), port_item(0, 1) | (uint64_t)1 << 48,
-                               blanket_item(BLANKET_ITEM_PORT, RW, 1 << 16) };
+    const uint64_t wrong[] = {grant_item(0, 1), port_item(0, 1) | (uint64_t)1 << 48,
+                              blanket_item(BLANKET_ITEM_PORT, RW, 1 << 16)};
 
     (void)state;
     init(&f);

@@ -28,8 +28,8 @@ static uint64_t span(uint64_t peer, uint64_t frame, uint64_t size)
 
 static int check(unsigned peer, unsigned frame, uint64_t item)
 {
-    const uint64_t items[4] = { mapping_item(0, 1), blanket_item(BLANKET_ITEM_PEER_REF, peer, 9),
-                                frame_item(3, frame), item };
+    const uint64_t items[4] = {mapping_item(0, 1), blanket_item(BLANKET_ITEM_PEER_REF, peer, 9),
+                               frame_item(3, frame), item};
 
     return blanket_grant_check(blanket_verb_find(BLANKET_VERB_GRANT_COPY), items);
 }
@@ -63,9 +63,9 @@ static void a_span_stays_within_both_pages(void **state)
 
 static int copy(struct fixture *f, uint32_t generation)
 {
-    const uint64_t items[4] = { mapping_item(0, generation),
-                                blanket_item(BLANKET_ITEM_PEER_REF, READ, 9), frame_item(3, WRITE),
-                                span(0, 0, 512) };
+    const uint64_t items[4] = {mapping_item(0, generation),
+                               blanket_item(BLANKET_ITEM_PEER_REF, READ, 9), frame_item(3, WRITE),
+                               span(0, 0, 512)};
 
     return core_one(&f->core, f->id, BLANKET_VERB_GRANT_COPY, f->device, items, 4);
 }
@@ -98,10 +98,10 @@ static void a_copy_leaves_nothing(void **state)
 static void pages_that_arent_pinned(void **state)
 {
     static const int statuses[][2] = {
-        { -BLANKET_EPERM, -BLANKET_EPERM },   { -BLANKET_EBUSY, -BLANKET_EBUSY },
-        { -BLANKET_EINVAL, -BLANKET_EINVAL }, { -BLANKET_ESTALE, -BLANKET_ESTALE },
-        { -BLANKET_EIO, -BLANKET_EINVAL },    { 5, -BLANKET_EINVAL },
-        { -99999, -BLANKET_EINVAL },
+        {-BLANKET_EPERM, -BLANKET_EPERM},   {-BLANKET_EBUSY, -BLANKET_EBUSY},
+        {-BLANKET_EINVAL, -BLANKET_EINVAL}, {-BLANKET_ESTALE, -BLANKET_ESTALE},
+        {-BLANKET_EIO, -BLANKET_EINVAL},    {5, -BLANKET_EINVAL},
+        {-99999, -BLANKET_EINVAL},
     };
     struct fixture f;
     uint64_t hash;
@@ -129,9 +129,9 @@ static void pages_that_arent_pinned(void **state)
 
 static void each_page_by_its_use(void **state)
 {
-    const uint64_t map[3] = { mapping_item(0, 1), blanket_item(BLANKET_ITEM_PEER_REF, READ, 9),
-                              frame_item(4, 0) };
-    const uint64_t own[2] = { grant_item(0, 1), blanket_item(BLANKET_ITEM_OWN_GRANT, READ, 6) };
+    const uint64_t map[3] = {mapping_item(0, 1), blanket_item(BLANKET_ITEM_PEER_REF, READ, 9),
+                             frame_item(4, 0)};
+    const uint64_t own[2] = {grant_item(0, 1), blanket_item(BLANKET_ITEM_OWN_GRANT, READ, 6)};
     struct fixture f;
     const struct blanket_slot *slot;
 
