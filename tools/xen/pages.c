@@ -2,6 +2,7 @@
 #include "pages.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <xengnttab.h>
@@ -20,6 +21,20 @@ struct xen_pages {
     uint32_t channel;
     struct page *free, *taken; /* taken: records without a page */
 };
+
+uint32_t xen_pages_limit(void)
+{
+    FILE *file = fopen("/sys/module/xen_gntalloc/parameters/limit", "re");
+    unsigned limit;
+    bool known;
+
+    if (file == NULL) {
+        return UINT32_MAX;
+    }
+    known = fscanf(file, "%u", &limit) == 1;
+    fclose(file);
+    return known ? limit : UINT32_MAX;
+}
 
 int xen_pages_open(uint32_t channel, struct xen_pages **result)
 {

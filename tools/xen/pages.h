@@ -19,6 +19,9 @@
 
 struct xen_pages;
 
+/* Pages that gntalloc gives to all of this domain's processes; UINT32_MAX: it doesn't say. */
+uint32_t xen_pages_limit(void);
+
 /* `channel`: this domain's own number of a bound event channel (xen_channels_local). -BLANKET_ENOENT,
  * -BLANKET_EPERM: of /dev/xen/gntalloc; -BLANKET_ENOMEM. */
 int xen_pages_open(uint32_t channel, struct xen_pages **pages);
