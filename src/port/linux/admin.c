@@ -148,7 +148,7 @@ int blanket_linux_admin_open(struct blanket_linux *door)
             pthread_mutex_unlock(&door->lock);
             return -BLANKET_ENOTCONN; /* never ENOENT, which is said of a node of the store */
         }
-        status = blanket_linux_listen(door, door->admin.fd, false);
+        status = blanket_linux_listen(door, door->admin.fd, LINUX_ADMIN);
         if (status) {
             return status;
         }

@@ -44,7 +44,7 @@ static int engine_send(void *context, const void *message, uint32_t size)
 
     if (status == 0) {
         if (door->store.out_size != 0) {
-            blanket_linux_relisten(door, door->store.fd, true);
+            blanket_linux_listen_writable(door, true);
         }
         return 0;
     }
@@ -127,7 +127,7 @@ static int connect_store(struct blanket_linux *door)
     if (error) {
         return blanket_linux_fail(door, door->store_path, error);
     }
-    return blanket_linux_listen(door, door->store.fd, false);
+    return blanket_linux_listen(door, door->store.fd, LINUX_STORE);
 }
 
 int blanket_linux_broker_init(struct blanket_linux *door)
@@ -220,7 +220,8 @@ static void receive_all(struct blanket_linux *door)
 int blanket_linux_broker_process(struct blanket_linux *door)
 {
     uint64_t ticks;
-    bool due = read(door->timer, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks);
+    bool due = (door->ready & LINUX_TIMER) &&
+               read(door->timer, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks);
 
     if (!door->engine) {
         return 0;
@@ -230,12 +231,14 @@ int blanket_linux_broker_process(struct blanket_linux *door)
             return -BLANKET_ENOTCONN;
         }
     }
-    receive_all(door);
+    if (door->ready & LINUX_STORE) {
+        receive_all(door);
+    }
     if (!door->lost && door->store.out_size != 0) {
         int status = blanket_linux_wire_flush(&door->store);
 
         if (status == 0) {
-            blanket_linux_relisten(door, door->store.fd, false);
+            blanket_linux_listen_writable(door, false);
         } else if (status != -BLANKET_EAGAIN) {
             lose(door);
         }

@@ -50,7 +50,7 @@ static int visit_class(struct blanket_linux *door, const char *class,
     const char *next;
     int status;
 
-    (void)snprintf(path, sizeof(path), "%s/device/%s", door->home, class);
+    (void)snprintf(path, sizeof(path), "%s/device/%.31s", door->home, class);
     status = blanket_linux_admin_list(door, path, names, sizeof(names), &size);
     if (status == -BLANKET_ENOENT || status == -BLANKET_EPERM) {
         return 0; /* gone since */
@@ -58,7 +58,7 @@ static int visit_class(struct blanket_linux *door, const char *class,
     for (next = names; status == 0 && next < names + size; next += strlen(next) + 1) {
         char name[2 * BLANKET_NAME_SIZE];
 
-        (void)snprintf(name, sizeof(name), "%s/%.12s", class, next);
+        (void)snprintf(name, sizeof(name), "%.31s/%.12s", class, next);
         if (name_valid(name)) {
             status = visit(context, name);
         }

@@ -34,6 +34,15 @@ struct linux_slot {
     uint8_t state;       /* enum linux_state */
 };
 
+/* Who has something to read (or room to write): bits, as the descriptor that all hang on says. */
+enum linux_source {
+    LINUX_WAKE = 1,
+    LINUX_TIMER = 2,
+    LINUX_STORE = 4,
+    LINUX_ADMIN = 8,
+    LINUX_CHANNELS = 16
+};
+
 /* In a table by its key. */
 struct linux_node {
     uint64_t key;
@@ -118,6 +127,7 @@ struct blanket_linux {
     xenevtchn_handle *channels; /* likewise */
     xencall_handle *calls;      /* NULL: the process may not */
     int epoll, wake, timer;
+    uint32_t ready; /* owner's: enum linux_source, while it processes */
     uint32_t domid;
     char home[LINUX_PATH_SIZE];
 
@@ -246,7 +256,8 @@ void blanket_linux_end_kill(struct linux_end *end);
 void blanket_linux_end_free(struct linux_end *end);
 
 /* door.c: the descriptor that all others hang on. */
-int blanket_linux_listen(struct blanket_linux *door, int fd, bool writable);
-void blanket_linux_relisten(struct blanket_linux *door, int fd, bool writable);
+int blanket_linux_listen(struct blanket_linux *door, int fd, enum linux_source source);
+/* Also (or no more) for room to write to the store. */
+void blanket_linux_listen_writable(struct blanket_linux *door, bool writable);
 
 #endif
