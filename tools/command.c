@@ -22,14 +22,22 @@ static void note_signal(int number)
 
 void command_signals(void)
 {
-    struct sigaction action;
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action, old;
 
     memset(&action, 0, sizeof(action));
     action.sa_handler = note_signal;
     action.sa_flags = (int)SA_RESETHAND; /* the second one ends it at once */
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        /* Who started us ignoring it (nohup) wants it ignored. */
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) {
+            sigaction(numbers[i], &action, NULL);
+        }
+    }
+    action.sa_handler = SIG_IGN;
+    action.sa_flags = 0;
+    sigaction(SIGPIPE, &action, NULL);
 }
 
 bool command_interrupted(void)

@@ -25,7 +25,10 @@ bool command_number(const char *text, uint64_t min, uint64_t max, uint64_t *numb
 /* ENOENT and so on, for a negative enum blanket_errno. Static. */
 const char *command_errno_name(int status);
 
-/* Set by SIGINT and SIGTERM once command_signals was called: a job ends itself, and cleans up. */
+/*
+ * Set by SIGINT, SIGTERM and SIGHUP once command_signals was called: a job ends itself, and cleans up.
+ * From then on output that nobody reads is an error of the write, not the program's end.
+ */
 void command_signals(void);
 bool command_interrupted(void);
 

@@ -99,10 +99,11 @@ static uint64_t window_offset(const struct window *window)
 
 static void request_failed(struct job *job, const struct window *window, int status)
 {
-    if (!job->failed) {
+    if (!job->copy->failed) {
         command_error("run: %s: the request at sector %" PRIu64 " failed: %s", job->guest->name,
                       window->sector, command_errno_name(status));
     }
+    job->copy->failed = true;
     job->failed = true;
 }
 

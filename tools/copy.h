@@ -8,10 +8,11 @@
 
 struct copy {
     struct world *world;
-    const struct image *other; /* where the disk's bytes go to, or come from */
-    bool write;                /* to the disk */
-    uint64_t bytes;            /* that are to be copied, from the disk's first on */
+    struct image *other; /* where the disk's bytes go to, or come from */
+    bool write;          /* to the disk */
+    uint64_t bytes;      /* that are to be copied, from the disk's first on */
     /* Afterwards. */
+    bool failed; /* a request, which was said */
     uint64_t requests;
     uint64_t nanoseconds;
 };

@@ -42,6 +42,7 @@ static bool image_measure(struct image *image)
 bool image_open(struct image *image, const char *path, bool writable)
 {
     image->path = path;
+    image->failed = false;
     /* NONBLOCK: opening a FIFO that nobody writes would wait for ever; it means nothing for a file. */
     image->file = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (image->file < 0) {
@@ -101,7 +102,7 @@ static int parts_skip(struct iovec *parts, int count, size_t done)
     return used;
 }
 
-static bool image_move(const struct image *image, uint64_t offset, const struct iovec *given,
+static bool image_move(struct image *image, uint64_t offset, const struct iovec *given,
                        int count, bool write)
 {
     struct iovec copy[256], *parts = copy;
@@ -117,8 +118,11 @@ static bool image_move(const struct image *image, uint64_t offset, const struct 
             continue;
         }
         if (moved <= 0) {
-            command_error("%s: %s at byte %" PRIu64, image->path,
-                          moved < 0 ? strerror(errno) : "it ends", offset);
+            if (!image->failed) {
+                command_error("%s: %s at byte %" PRIu64, image->path,
+                              moved < 0 ? strerror(errno) : "it ends", offset);
+            }
+            image->failed = true;
             return false;
         }
         used = parts_skip(parts, count, (size_t)moved);
@@ -130,21 +134,24 @@ static bool image_move(const struct image *image, uint64_t offset, const struct 
     return true;
 }
 
-bool image_read(const struct image *image, uint64_t offset, const struct iovec *parts, int count)
+bool image_read(struct image *image, uint64_t offset, const struct iovec *parts, int count)
 {
     return image_move(image, offset, parts, count, false);
 }
 
-bool image_write(const struct image *image, uint64_t offset, const struct iovec *parts, int count)
+bool image_write(struct image *image, uint64_t offset, const struct iovec *parts, int count)
 {
     return image_move(image, offset, parts, count, true);
 }
 
-bool image_sync(const struct image *image)
+bool image_sync(struct image *image)
 {
     /* What can't be synchronised (a device like /dev/null) has nothing to lose. */
     if (fdatasync(image->file) != 0 && errno != EINVAL && errno != EROFS) {
-        command_error("%s: %s", image->path, strerror(errno));
+        if (!image->failed) {
+            command_error("%s: %s", image->path, strerror(errno));
+        }
+        image->failed = true;
         return false;
     }
     return true;

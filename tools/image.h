@@ -19,6 +19,7 @@ struct image {
     uint64_t size;
     dev_t device;
     ino_t inode;
+    bool failed; /* it couldn't be read or written, which was said: once is enough */
 };
 
 /* A disk image or a source: a regular file or block device of whole sectors, and not empty. */
@@ -27,9 +28,9 @@ void image_close(struct image *image);
 bool image_same(const struct image *one, const struct image *other);
 
 /* All bytes, or false (said). Parts are used up. */
-bool image_read(const struct image *image, uint64_t offset, const struct iovec *parts, int count);
-bool image_write(const struct image *image, uint64_t offset, const struct iovec *parts, int count);
-bool image_sync(const struct image *image);
+bool image_read(struct image *image, uint64_t offset, const struct iovec *parts, int count);
+bool image_write(struct image *image, uint64_t offset, const struct iovec *parts, int count);
+bool image_sync(struct image *image);
 
 /*
  * A target. A regular file is written under another name beside it, which becomes the file's when all

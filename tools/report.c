@@ -128,7 +128,7 @@ static void level_print(const struct report *report, uint32_t index)
            resource(endpoints, after->endpoints, end->endpoints_peak, end->endpoints), end->bytes);
 }
 
-void report_print(const struct report *report)
+bool report_print(const struct report *report)
 {
     head_print(report);
     printf("%5s %8s %9s %18s %15s  %-15s %-9s %-9s %9s\n", "", "", "crossings", "of them, copying",
@@ -140,8 +140,8 @@ void report_print(const struct report *report)
     }
     printf("\nLevel 1 stands on %s.",
            report->config.device != NULL ? "a stock Xen, by its libraries" : "the provider");
-    printf(" Live: when all was copied; left: once the devices were "
-           "closed.\n");
+    printf(" Live: when all was copied; left: once the devices were closed.\n");
+    return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 /* ---- as JSON ---- */

@@ -32,8 +32,8 @@ enum report_time {
 /* The levels' counters now; the devices' too, AFTER. */
 void report_take(struct report *report, const struct world *world, enum report_time when);
 
-void report_print(const struct report *report);
-/* false: there was no memory, or standard output took it not. */
+/* false: standard output took it not, or there was no memory. */
+bool report_print(const struct report *report);
 bool report_print_json(const struct report *report);
 
 #endif

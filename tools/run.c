@@ -369,10 +369,10 @@ int command_run(int argc, char **argv)
         good = target_commit(&files.target);
     }
     files_close(&files);
-    if (good && options.json) {
-        good = report_print_json(report);
-    } else if (good) {
-        report_print(report);
+    if (good && !(options.json ? report_print_json(report) : report_print(report))) {
+        command_error("run: the copy is complete, but its report can't be written: %s",
+                      strerror(errno));
+        good = false;
     }
     free(report);
     return good ? COMMAND_DONE : COMMAND_FAILED;

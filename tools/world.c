@@ -262,7 +262,7 @@ static bool turn_until(struct world *world, enum blk_frontend_state state)
     return all_are(world, state);
 }
 
-bool world_open(struct world *world, const struct world_config *config, const struct image *disk)
+bool world_open(struct world *world, const struct world_config *config, struct image *disk)
 {
     int rc;
 

@@ -47,7 +47,7 @@ struct world_guest {
 
 struct world {
     struct world_config config;
-    const struct image *disk;
+    struct image *disk;
     struct blanket_sim *sim;
     struct blanket_root *root;   /* NULL: over a Xen */
     struct below_libxen *libxen; /* NULL: over the provider */
@@ -63,7 +63,7 @@ struct world {
  * Make it all, and connect each guest's device. Over a Xen there is one guest, and `disk` isn't used: the
  * guest's sectors are what the device has. false (said): nothing is left.
  */
-bool world_open(struct world *world, const struct world_config *config, const struct image *disk);
+bool world_open(struct world *world, const struct world_config *config, struct image *disk);
 
 /* One turn of everybody, in an order that depends on the seed. false: nobody had anything to do. */
 bool world_turn(struct world *world);

@@ -267,7 +267,9 @@ def test_failed_jobs(bed):
     disk, source = bed.image(2000), bed.image(2000)
     done = bed.run('--disk', disk, '--write-from', source, preexec_fn=small_files)
     expect(done.returncode == 1 and done.stdout == '', done)
-    expect('File too large' in done.stderr and done.stderr.startswith('blanket: '), done.stderr)
+    expect(done.stderr.count('File too large') == 1 and done.stderr.count('\n') == 2, 'said once:', done.stderr)
+    done = bed.run('--disk', disk, '--write-from', source, '--guests', 8, preexec_fn=small_files)
+    expect(done.returncode == 1 and done.stderr.count('\n') == 2, 'said once for all guests:', done.stderr)
     before = set(os.listdir(bed.where))
     kept = bed.image(1)
     old = content(kept)
@@ -276,7 +278,28 @@ def test_failed_jobs(bed):
     expect(set(os.listdir(bed.where)) - before == {os.path.basename(kept)}, 'it left a file')
 
 
+def test_no_reader(bed):
+    """A report that nobody takes: the copy is there, and the exit says that something is missing."""
+    disk, out = bed.image(100), bed.path('out')
+    reader, writer = os.pipe()
+    os.close(reader)
+    for more in [], ['--json']:
+        for sink in open('/dev/full', 'wb'), os.fdopen(os.dup(writer), 'wb'):
+            done = subprocess.run([bed.program, 'run', '--disk', disk, '--read-to', out, *more], stdout=sink,
+                                  stderr=subprocess.PIPE, universal_newlines=True, check=False)
+            sink.close()
+            expect(done.returncode == 1 and done.stderr.count('\n') == 1 and 'report' in done.stderr, done)
+            expect(content(out) == content(disk), 'it differs')
+            os.unlink(out)
+    os.close(writer)
+
+
 def test_interrupted(bed):
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        interrupt(bed, number)
+
+
+def interrupt(bed, number):
     disk, out = bed.path('large'), bed.path('never')
     with open(disk, 'wb') as handle:
         handle.truncate(8 << 30)
@@ -288,7 +311,7 @@ def test_interrupted(bed):
         while set(os.listdir(bed.where)) == before and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.1)
-        child.send_signal(signal.SIGTERM)
+        child.send_signal(number)
         output, error = child.communicate(timeout=60)
     expect(child.returncode == 1 and output == '', child.returncode, output, error)
     expect('interrupted' in error, error)
@@ -297,7 +320,7 @@ def test_interrupted(bed):
 
 
 TESTS = [test_read, test_write, test_write_a_part, test_targets, test_json, test_only_doorbells, test_seed, test_text,
-         test_options, test_files, test_rights, test_failed_jobs, test_interrupted]
+         test_options, test_files, test_rights, test_failed_jobs, test_no_reader, test_interrupted]
 
 
 def main():
