@@ -102,8 +102,8 @@ static int parts_skip(struct iovec *parts, int count, size_t done)
     return used;
 }
 
-static bool image_move(struct image *image, uint64_t offset, const struct iovec *given,
-                       int count, bool write)
+static bool image_move(struct image *image, uint64_t offset, const struct iovec *given, int count,
+                       bool write)
 {
     struct iovec copy[256], *parts = copy;
     uint64_t left = parts_size(given, count);
