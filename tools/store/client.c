@@ -2,12 +2,14 @@
 #include "client.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define HEADER_SIZE ((uint32_t)sizeof(struct xsd_sockmsg))
+#define READ_TRIES 4u /* for the rest of a message */
 /* The largest event: a path, a token. */
 #define EVENT_MAX (HEADER_SIZE + XENSTORE_ABS_PATH_MAX + WATCH_TOKEN_MAX + 2u)
 
@@ -204,10 +206,39 @@ bool client_run(struct client *client, uint32_t budget)
     return more;
 }
 
+/* What has come ends within a message. */
+static bool is_partial(const struct client *client)
+{
+    uint32_t used = client->in_end - client->in_start;
+    struct xsd_sockmsg header;
+
+    if (used < HEADER_SIZE) {
+        return used != 0;
+    }
+    memcpy(&header, client->in + client->in_start, HEADER_SIZE);
+    return header.len <= XENSTORE_PAYLOAD_MAX && used < HEADER_SIZE + header.len;
+}
+
+/* As many bytes as there are now. False: the client is gone. */
+static bool read_once(struct client *client)
+{
+    ssize_t size = recv(client->fd, client->in + client->in_end, CLIENT_IN_SIZE - client->in_end,
+                        0);
+
+    if (size > 0) {
+        client->in_end += (uint32_t)size;
+    } else if (size == 0) {
+        client->eof = true;
+    } else if (errno != EAGAIN && errno != EINTR) {
+        return false;
+    }
+    return true;
+}
+
 bool client_read(struct client *client)
 {
     uint32_t used = client->in_end - client->in_start;
-    ssize_t size;
+    bool there;
 
     if (client->in_start != 0) {
         memmove(client->in, client->in + client->in_start, used);
@@ -217,15 +248,14 @@ bool client_read(struct client *client)
     if (client->eof || used == CLIENT_IN_SIZE) {
         return true;
     }
-    size = recv(client->fd, client->in + used, CLIENT_IN_SIZE - used, 0);
-    if (size > 0) {
-        client->in_end += (uint32_t)size;
-    } else if (size == 0) {
-        client->eof = true;
-    } else if (errno != EAGAIN && errno != EINTR) {
-        return false;
+    there = read_once(client);
+    /* libxenstore writes header, path and value apart: the rest is a moment away, and going to sleep
+     * for it costs more than looking again. A client that leaves it at that gets no more than this. */
+    for (uint32_t i = 0; i < READ_TRIES && there && !client->eof && is_partial(client); i++) {
+        (void)sched_yield(); /* on this processor, maybe */
+        there = read_once(client);
     }
-    return true;
+    return there;
 }
 
 bool client_flush(struct client *client)
