@@ -61,7 +61,6 @@ struct blanket_guest {
     struct blanket_sweep_place sweep; /* worker's: where its pass over this guest goes on */
     struct blanket_endpoint *endpoints;
     struct blanket_table tables[BLANKET_TABLE_COUNT];
-    uint64_t bytes;
 };
 
 /* Where an element of a batch stands. */
@@ -103,8 +102,8 @@ struct blanket_context {
 
 /* Running counts; atomic, relaxed. */
 struct blanket_counters {
-    uint64_t calls, calls_below, hook_allowed, hook_denied, refused, lost;
-    uint64_t events, events_coalesced, notifications;
+    blanket_atomic64_t calls, calls_below, hook_allowed, hook_denied, refused, lost;
+    blanket_atomic64_t events, events_coalesced, notifications;
     uint32_t used[BLANKET_TABLE_COUNT], used_peak[BLANKET_TABLE_COUNT];
     uint32_t endpoints, endpoints_peak, closing, zero;
 };
@@ -117,10 +116,11 @@ struct blanket_level {
     uint32_t working;      /* atomic: one worker at a time */
     uint32_t work_guest;   /* worker's: where it goes on */
     uint32_t zero;
-    uint64_t bytes;        /* atomic */
+    blanket_atomic64_t bytes;
     struct blanket_guest *guests;     /* limits.guests */
     struct blanket_context *contexts; /* limits.vcpus, then the worker's */
-    uint64_t *routes; /* atomic: event number -> (guest id << 32 | place in its ports) + 1; 0: nobody */
+    /* Event number -> (guest id << 32 | place in its ports) + 1; 0: nobody. */
+    blanket_atomic64_t *routes;
     struct blanket_counters counters;
 };
 
@@ -204,7 +204,7 @@ static inline void blanket_element_refuse(struct blanket_request *request, uint3
  * one is no answer: lost. */
 int blanket_errno_is_answer(int status);
 
-static inline void blanket_count(uint64_t *counter)
+static inline void blanket_count(blanket_atomic64_t *counter)
 {
     __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }

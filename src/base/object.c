@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "object.h"
 
+_Static_assert(sizeof(struct blanket_endpoint) <= 256, "an endpoint is at most 256 bytes");
+
 static const uint8_t kind_quota[BLANKET_TABLE_COUNT] = {
     BLANKET_QUOTA_GRANTS,
     BLANKET_QUOTA_MAPPINGS,

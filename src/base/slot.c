@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "slot.h"
 
+_Static_assert(sizeof(struct blanket_slot) == 32, "a slot is 32 bytes, of 32-bit code too");
+
 struct blanket_slot *blanket_slot_at(const struct blanket_table *table,
                                      const struct blanket_window *window, uint32_t owner,
                                      uint32_t index, uint32_t *place)

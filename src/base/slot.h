@@ -15,6 +15,9 @@
 #include <blanket/errno.h>
 #include <blanket/level.h>
 
+/* What is atomic and has 64 bits: a 32-bit compiler calls a library of its own for less alignment. */
+typedef uint64_t blanket_atomic64_t __attribute__((aligned(8)));
+
 enum blanket_slot_state {
     BLANKET_SLOT_FREE = 0,
     BLANKET_SLOT_RESERVED = 1,
@@ -45,7 +48,7 @@ struct blanket_slot {
     uint32_t word; /* ports: BLANKET_WORD_*; vCPU to notify << BLANKET_WORD_VCPU_SHIFT */
     union {
         struct blanket_page page; /* grants, mappings */
-        uint64_t send; /* ports: generation << 32 | epoch of the policy that allowed send */
+        blanket_atomic64_t send; /* ports: generation << 32 | epoch of the policy that allowed send */
     } u;
 };
 

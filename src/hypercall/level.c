@@ -21,12 +21,11 @@ static int limits_are_sound(const struct blanket_limits *limits)
            limits->depth <= BLANKET_LEVEL_MAX;
 }
 
-static void *allocate(struct blanket_level *level, uint64_t *bytes, size_t count, size_t size)
+static void *allocate(struct blanket_level *level, size_t count, size_t size)
 {
     void *memory = level->ops->alloc(level->host, count * size);
 
     if (memory) {
-        *bytes += count * size;
         __atomic_fetch_add(&level->bytes, count * size, __ATOMIC_RELAXED);
     }
     return memory;
@@ -67,10 +66,10 @@ int blanket_level_create(const struct blanket_platform_ops *ops, void *host,
     made->limits = *limits;
     made->epoch = 1;
     made->bytes = sizeof(*made);
-    made->guests = allocate(made, &(uint64_t){0}, limits->guests, sizeof(*made->guests));
-    made->contexts = allocate(made, &(uint64_t){0}, limits->vcpus + 1, sizeof(*made->contexts));
+    made->guests = allocate(made, limits->guests, sizeof(*made->guests));
+    made->contexts = allocate(made, limits->vcpus + 1, sizeof(*made->contexts));
     if (limits->events != 0) {
-        made->routes = allocate(made, &(uint64_t){0}, limits->events, sizeof(*made->routes));
+        made->routes = allocate(made, limits->events, sizeof(*made->routes));
     }
     if (!made->guests || !made->contexts || (limits->events != 0 && !made->routes)) {
         free_level(made);
@@ -104,8 +103,7 @@ static void free_guest(struct blanket_level *level, struct blanket_guest *guest)
     guest->endpoints = NULL;
 }
 
-static int make_table(struct blanket_level *level, struct blanket_guest *guest,
-                      struct blanket_table *table, uint32_t slots)
+static int make_table(struct blanket_level *level, struct blanket_table *table, uint32_t slots)
 {
     uint32_t chunks = slots / BLANKET_CHUNK_SLOTS + (slots % BLANKET_CHUNK_SLOTS != 0);
 
@@ -113,8 +111,8 @@ static int make_table(struct blanket_level *level, struct blanket_guest *guest,
         return 0;
     }
     table->count = chunks * BLANKET_CHUNK_SLOTS;
-    table->slots = allocate(level, &guest->bytes, table->count, sizeof(*table->slots));
-    table->chunks = allocate(level, &guest->bytes, chunks, sizeof(*table->chunks));
+    table->slots = allocate(level, table->count, sizeof(*table->slots));
+    table->chunks = allocate(level, chunks, sizeof(*table->chunks));
     return table->slots && table->chunks ? 0 : -BLANKET_ENOMEM;
 }
 
@@ -135,10 +133,9 @@ static int make_guest(struct blanket_level *level, struct blanket_guest *guest, 
     guest->work = 0;
     guest->event_next = 0;
     memset(&guest->sweep, 0, sizeof(guest->sweep));
-    guest->bytes = 0;
-    guest->endpoints = allocate(level, &guest->bytes, limits->endpoints, sizeof(*guest->endpoints));
+    guest->endpoints = allocate(level, limits->endpoints, sizeof(*guest->endpoints));
     for (uint32_t kind = 0; kind < BLANKET_TABLE_COUNT; kind++) {
-        rc |= make_table(level, guest, &guest->tables[kind], slots[kind]);
+        rc |= make_table(level, &guest->tables[kind], slots[kind]);
     }
     if (rc != 0 || !guest->endpoints) {
         free_guest(level, guest);

@@ -4,7 +4,7 @@
 
 #include "core.h"
 
-static uint64_t read64(const uint64_t *counter)
+static uint64_t read64(const blanket_atomic64_t *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
