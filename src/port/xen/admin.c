@@ -35,6 +35,22 @@ static struct blanket_domain *make_domain(struct domain *d, uint32_t ports)
     return b;
 }
 
+/* Is a call under way of the domain that had this id before? It was detached, and may not know yet. */
+static int id_is_stale(const struct blanket_xen *x, const struct blanket_domain *b)
+{
+    unsigned int cpu;
+
+    smp_mb();
+    for_each_online_cpu (cpu) {
+        const struct blanket_domain *caller = ACCESS_ONCE(x->calling[cpu]);
+
+        if (caller && caller != b && caller->id == b->id) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int attach(struct blanket_xen *x, struct domain *d, const struct blanket_xen_attach *wanted)
 {
     uint32_t ports = max(round_up(wanted->ports), BLANKET_CHUNK_SLOTS);
@@ -71,11 +87,11 @@ static int attach(struct blanket_xen *x, struct domain *d, const struct blanket_
     smp_wmb();
     ACCESS_ONCE(b->attached) = 1;
     smp_mb();
-    if (d->is_dying) {
+    rc = d->is_dying ? -BLANKET_ENOENT : id_is_stale(x, b) ? -BLANKET_EAGAIN : 0;
+    if (rc != 0) {
         blanket_guest_detach(x->level, b->id); /* its death may have come before it could see us */
-        return -BLANKET_ENOENT;
     }
-    return 0;
+    return rc;
 }
 
 static int detach(struct blanket_xen *x, struct domain *d)

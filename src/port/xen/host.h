@@ -64,6 +64,7 @@ struct blanket_xen {
     struct blanket_xen_broker_state broker;
     uint32_t bus_port;       /* event channel below of the store's ring; 0: there is none */
     uint32_t self;           /* this Xen's domain number below */
+    const struct blanket_domain **calling; /* by CPU: who is in a call now; NULL: nobody */
     spinlock_t *level_locks; /* BLANKET_XEN_DOMAINS + 1 */
     spinlock_t lock;         /* minted, administration of domains */
     spinlock_t service_lock, native_lock, trace_lock;

@@ -206,11 +206,12 @@ static int start_level(struct blanket_xen *x)
     tasklet_init(&x->worker, work, x);
     init_timer(&x->timer, work_later, x, 0);
     x->level_locks = blanket_xen_alloc((BLANKET_XEN_DOMAINS + 1) * sizeof(*x->level_locks));
+    x->calling = blanket_xen_alloc(nr_cpu_ids * sizeof(*x->calling));
     x->service.ops = &service_ops;
     x->service.context = x;
     x->service.view_count = BLANKET_XEN_ENDPOINTS;
     x->service.views = blanket_xen_alloc(BLANKET_XEN_ENDPOINTS * sizeof(*x->service.views));
-    if (!x->level_locks || !x->service.views) {
+    if (!x->level_locks || !x->calling || !x->service.views) {
         return -BLANKET_ENOMEM;
     }
     for (i = 0; i <= BLANKET_XEN_DOMAINS; i++) {
