@@ -65,6 +65,31 @@ static void what_the_peer_maps_is_busy_and_harmless(void **state)
     door_end(&d);
 }
 
+/* The kernel gives them free in its own order. */
+static void references_that_come_back_in_another_order(void **state)
+{
+    struct door d;
+    uint32_t i;
+
+    (void)state;
+    door_begin(&d);
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(door_access(&d, i, 1, i, 3), 0);
+        fake_peer_map(d.end.grant_base + i);
+    }
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(door_end_access(&d, i, 1), -BLANKET_EBUSY);
+    }
+    for (i = 0; i < 20; i++) {
+        fake_peer_unmap(d.end.grant_base + i);
+    }
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(door_end_access(&d, i, 1), 0);
+        assert_int_equal(door_access(&d, i, 2, i, 3), 0);
+    }
+    door_end(&d);
+}
+
 /* Another driver of the domain took the reference: the slot waits until it is given back... */
 static void a_reference_that_somebody_else_took(void **state)
 {
@@ -368,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grant_shows_one_page_to_both),
         cmocka_unit_test(what_the_peer_maps_is_busy_and_harmless),
+        cmocka_unit_test(references_that_come_back_in_another_order),
         cmocka_unit_test(a_reference_that_somebody_else_took),
         cmocka_unit_test(what_can_not_be_granted),
         cmocka_unit_test(a_wider_grant_is_the_hosts_choice),

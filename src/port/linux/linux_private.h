@@ -180,7 +180,7 @@ struct linux_node *blanket_linux_table_find(const struct linux_table *table, uin
 /* window.c: pages of gntalloc whose references follow each other. */
 int blanket_linux_window_make(struct blanket_linux *door, struct linux_end *end);
 void blanket_linux_window_drop(struct blanket_linux *door, struct linux_end *end);
-/* The page of a reference that was let go, again; 0, or -BLANKET_EBUSY: it isn't free. */
+/* The page of a closing slot's reference, again; 0, or -BLANKET_EBUSY: it isn't free. */
 int blanket_linux_window_renew(struct blanket_linux *door, struct linux_end *end, uint32_t index);
 
 /* place.c: what a frame's address shows. */

@@ -158,25 +158,31 @@ void blanket_linux_window_drop(struct blanket_linux *door, struct linux_end *end
     }
 }
 
+/* A page whose reference belongs to a slot that waits for it: that has it then. */
+static bool adopt(struct linux_end *end, const struct share *share)
+{
+    uint32_t index = share->reference - end->grant_base;
+
+    if (share->reference < end->grant_base || index >= end->grant_count ||
+        end->grants[index].page || end->grants[index].slot.state != LINUX_CLOSING) {
+        return false;
+    }
+    end->grants[index].page = share->page;
+    return true;
+}
+
 int blanket_linux_window_renew(struct blanket_linux *door, struct linux_end *end, uint32_t index)
 {
     struct share shares[RENEW_TRIES];
-    uint32_t wanted = end->grant_base + index;
     uint32_t taken = 0;
-    int status = -BLANKET_EBUSY;
 
-    /* Others may have come between: theirs is the first of the list then, and ours the next. */
-    while (status && taken < RENEW_TRIES && share_take(door, end, &shares[taken]) == 0) {
-        if (shares[taken].reference == wanted) {
-            memset(shares[taken].page, 0, LINUX_PAGE_SIZE);
-            end->grants[index].page = shares[taken].page;
-            status = 0;
-        } else {
-            taken++;
-        }
+    /* Others' may be before ours in the kernel's list: of slots that were ended too, or of strangers. */
+    while (!end->grants[index].page && taken < RENEW_TRIES &&
+           share_take(door, end, &shares[taken]) == 0) {
+        taken += adopt(end, &shares[taken]) ? 0 : 1;
     }
     while (taken-- > 0) {
         share_drop(door, &shares[taken]);
     }
-    return status;
+    return end->grants[index].page ? 0 : -BLANKET_EBUSY;
 }
