@@ -192,6 +192,26 @@ def _dom0(root, modules, programs):
     return archive
 
 
+def user(fetched, program, modules):
+    """A system for a guest without a dom0's tools: a program, modules, and (not loaded) blkfront."""
+    root = fetched / "root"
+    kernel = json.loads((fetched / "manifest.json").read_text())["kernel"]
+    folder = root / "lib" / "modules" / kernel / "kernel"
+    archive = _base(root)
+    add_program(archive, root, program)
+    _add_modules(archive, folder, modules)
+    archive.file("stock/xen-blkfront.ko", next(folder.rglob("xen-blkfront.ko")))
+    return archive
+
+
+def add_program(archive, root, program):
+    """Add a program, which takes its libraries from the fetched packages."""
+    archive.file(f"usr/bin/{program.name}", program, 0o755)
+    for name in sorted(_libraries_of(root, program)):
+        archive.file(f"lib/{name}", _library(root, name), 0o755)
+    archive.file("lib64/ld-linux-x86-64.so.2", _library(root, "ld-linux-x86-64.so.2"), 0o755)
+
+
 def _library(root, name):
     for folder in LIBRARIES:
         if (root / folder / name).exists():

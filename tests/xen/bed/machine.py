@@ -44,6 +44,7 @@ class Job:
     name: str            # of the script that L0's dom0 runs
     seconds: int         # the most that it may take
     variants: tuple      # of the L1 Xens that it runs
+    extend: object = None  # of (fetched, images): a folder with other images for L0; or none
 
 
 @dataclass

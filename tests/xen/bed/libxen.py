@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""
+`blanket run --below libxen` on real Xen: in a PVH guest of a stock L0, and in L0's dom0.
+
+No L1 Xen takes part: the levels are in blanket's process, and what they stand on is L0, by its
+libraries. The program is built here, from this source, with those libraries linked in.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import cache, hypervisor, image, machine
+from .checks import came_to_its_end, check, expect, only
+from .report import Broken, Missing, progress
+
+LEVELS = (1, 3, 8)
+GUEST_MODULES = ("xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc")
+INPUTS = ("src", "include", "tools", "meson.build", "meson_options.txt")
+
+
+def extended(fetched, images):
+    """The images with the program in L0's dom0, and the PVH guest's own. A folder as images is."""
+    inputs = [hypervisor.SOURCE / name for name in INPUTS]
+    key = cache.key_of(images.name, Path(__file__), *inputs)
+    return cache.entry("libxen", key, lambda target: _extend(fetched, images, target),
+                       "building blanket for --below libxen")
+
+
+JOB = machine.Job("libxen-l0", 600, (), extended)
+
+
+def _build(target):
+    for program in ("meson", "ninja"):
+        if not shutil.which(program):
+            raise Missing(f"program {program}")
+    steps = (["meson", "setup", target, hypervisor.SOURCE, "-Dprefer_static=true",
+              "-Dbuildtype=release", "-Dtests=false"],
+             ["ninja", "-C", target, "tools/blanket"])
+    for step in steps:
+        done = subprocess.run(["nice", *step], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        if done.returncode:
+            raise Broken(f"{step[0]}: {done.stdout.strip()[-300:]}")
+    return target / "tools" / "blanket"
+
+
+def _extend(fetched, images, target):
+    program = target / "blanket"
+    shutil.copy(_build(target / "build"), program)
+    shutil.rmtree(target / "build")
+    root = fetched / "root"
+    image.user(fetched, program, GUEST_MODULES).write(target / "user.img")
+    extra = image.Archive()
+    extra.file("images/user.img", target / "user.img")
+    image.add_program(extra, root, program)
+    extra.write(target / "extra.img")
+    # The kernel unpacks one archive after the other.
+    with open(target / "l0.img", "wb") as out:
+        for part in (images / "l0.img", target / "extra.img"):
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, out)
+    (target / "extra.img").unlink()
+    for name in ("xen", "vmlinux"):
+        os.link(images / name, target / name)
+
+
+def seconds(boot, who, word):
+    """The seconds that a mark "equal in N s" tells."""
+    text = only(boot, who, word)
+    expect(text.startswith("equal in "), f"{who}: {word}: {text}")
+    return float(text.split()[2])
+
+
+def copies(boot, who):
+    """All levels' copies were equal; what they took, for people."""
+    size = int(only(boot, who, "disk").split()[0]) / 2048
+    rows = []
+    for level in LEVELS:
+        read = seconds(boot, who, f"read-{level}")
+        write = seconds(boot, who, f"write-{level}")
+        rows.append(f"{level} levels: {size:.0f} MiB read in {read:.2f} s, written in {write:.2f} s")
+    stock = seconds(boot, who, "stock-read")
+    direct = seconds(boot, who, "stock-direct")
+    progress(f"{who}: xen-blkfront: read in {stock:.2f} s, in {direct:.2f} s without readahead; "
+             f"{'; '.join(rows)}")
+
+
+@check(job=JOB)
+def libxen_in_a_pvh_guest(boot):
+    """In a PVH guest of a stock L0, N levels in a process read and write L0's disk by its blkback."""
+    expect("guest type PVH" in only(boot, "user", "init"), "the guest isn't a PVH domain")
+    copies(boot, "user")
+    only(boot, "user", "off")
+
+
+@check(job=JOB)
+def libxen_in_dom0(boot):
+    """The same in L0's dom0, on a device that xl attached to domain 0."""
+    expect("guest type PV" in only(boot, "l0", "init"), "L0's dom0 isn't a PV domain")
+    copies(boot, "l0")
+    came_to_its_end(boot)
+
+
+@check(job=JOB)
+def libxen_writes_the_real_disk(boot):
+    """What the guest and dom0 wrote is on L0's disk, as QEMU has it, and nothing else changed."""
+    for who in ("user", "l0"):
+        expect(only(boot, who, "wrote") == only(boot, "l0", f"found-{who}"),
+               f"{who}: L0's disk has other bytes than those that were written")
+    changed = machine.changed_sectors(boot.disk)
+    expect(changed and max(changed) < 4096, f"sectors up to {max(changed, default=0)} changed")
+
+
+@check(job=JOB)
+def libxen_says_what_is_missing(boot):
+    """Without gntalloc, without the right, and without the device, one line names it."""
+    expect("/dev/xen/gntalloc: it isn't there" in only(boot, "user", "no-gntalloc"),
+           "no word about gntalloc")
+    expect("/dev/xen/gntalloc: this process may not open it" in only(boot, "user", "no-right"),
+           "no word about the right")
+    expect("the toolstack gave this domain no such device" in only(boot, "user", "no-device"),
+           "no word about the device")

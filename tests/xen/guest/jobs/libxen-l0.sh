@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+# L0's dom0: a PVH guest whose disk is L0's, and then the same disk for a process in dom0 itself.
+toolstack_start
+. /bed/libxen.sh
+{
+  config_common user pvh 512
+  cat <<EOC
+kernel = "/images/vmlinux"
+ramdisk = "/images/user.img"
+cmdline = "console=hvc0 mitigations=off quiet me=user job=libxen-user"
+disk = ["format=raw,vdev=xvda,access=rw,target=/dev/vda"]
+EOC
+} >/tmp/user.cfg
+domain_run user 300
+blockdev --flushbufs /dev/vda
+echo 3 >/proc/sys/vm/drop_caches
+mark found-user "$(head -c 2097152 /dev/vda | sha1sum)"
+
+mark disk "$(cat /sys/block/vda/size) sectors"
+start=$(now)
+dd if=/dev/vda of=/tmp/expected bs=128k iflag=direct 2>/dev/null
+mark direct-read "in $(since "$start") s, without Xen"
+xl block-attach 0 'format=raw,vdev=xvda,access=rw,target=/dev/vda' || mark problem "xl block-attach 0 failed"
+tries=0
+while [ ! -b /dev/xvda ] && [ $tries -lt 60 ]; do
+  sleep 0.25
+  tries=$((tries + 1))
+done
+stock_reads /tmp/stock
+cmp /tmp/expected /tmp/stock || mark problem "xen-blkfront reads something else than the disk"
+rm -f /tmp/stock
+driver_unbind
+copies /tmp/expected
+blockdev --flushbufs /dev/vda
+echo 3 >/proc/sys/vm/drop_caches
+mark found-l0 "$(head -c 2097152 /dev/vda | sha1sum)"
