@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The store's verbs at each level: a policy that says no, a right that isn't there, and bytes that change
- * once they were read. What is refused isn't heard of further down, and changes nothing anywhere.
+ * once they were read; and each call to a host that fails. What is refused isn't heard of further down, and
+ * changes nothing anywhere.
  */
 #include "bed.h"
 
@@ -225,12 +226,67 @@ static void a_callers_byte_is_read_once(void **state)
     }
 }
 
+/* Refusals promise that nothing was performed. */
+static int is_refusal(const struct store_case *one, int status)
+{
+    return status < 0 && status != -BLANKET_EIO &&
+           !(status == -BLANKET_EBUSY && one->verb == BLANKET_VERB_STORE_DISCONNECT);
+}
+
+/* The k-th call to any host fails. *failed: 0 if there are fewer. */
+static void fail_one(const struct store_case *one, uint64_t k, uint32_t *failed)
+{
+    struct everything before, after;
+    struct bed bed;
+    int status, again = 0;
+
+    opened(&bed, 1000, NULL);
+    look(&bed, &before);
+    blanket_sim_fail(bed.sim, BLANKET_SIM_OP_ALL, k);
+    status = run(&bed, one);
+    *failed = blanket_sim_failed(bed.sim);
+    blanket_sim_fail(bed.sim, 0, 0);
+    look(&bed, &after);
+    if (is_refusal(one, status)) {
+        again = run(&bed, one);
+    } else {
+        after = before;
+    }
+    if (memcmp(&before, &after, sizeof(before)) != 0 || again != 0 || (*failed && status == 0)) {
+        fail_msg("%s, the %u-th platform call fails (%#x): status %d, %s, and then %d",
+                 blanket_verb_name(one->verb), (unsigned)k, (unsigned)*failed, status,
+                 memcmp(&before, &after, sizeof(before)) ? "something changed" : "nothing changed",
+                 again);
+    }
+    assert_int_equal(blanket_sim_settle(bed.sim), 0);
+    assert_int_equal(bed_close(&bed), 0);
+}
+
+static void each_platform_call_fails_in_its_turn(void **state)
+{
+    uint32_t i, total = 0;
+
+    (void)state;
+    for (i = 0; i < CASE_COUNT; i++) {
+        uint32_t failed = 1;
+        uint64_t k;
+
+        for (k = 1; failed && k < 200; k++) {
+            fail_one(&cases[i], k, &failed);
+            total += failed != 0;
+        }
+        assert_int_equal(failed, 0);
+    }
+    assert_true(total > 10 * CASE_COUNT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_level_that_denies_the_store),
         cmocka_unit_test(each_store_verb_needs_its_right_at_each_level),
         cmocka_unit_test(a_callers_byte_is_read_once),
+        cmocka_unit_test(each_platform_call_fails_in_its_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
