@@ -26,6 +26,11 @@ struct ctl_options {
 
 #define CTL_UNSET UINT32_MAX
 
+static inline uint32_t ctl_or_else(uint32_t value, uint32_t otherwise)
+{
+    return value == CTL_UNSET ? otherwise : value;
+}
+
 /* The arguments after the command's name. Each returns the program's exit status. */
 typedef int ctl_command(struct ctl *ctl, char **arguments, const struct ctl_options *options);
 ctl_command ctl_attach, ctl_detach, ctl_list, ctl_mint, ctl_derive, ctl_revoke, ctl_limits,

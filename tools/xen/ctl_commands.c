@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define SLOTS_TRIED 1024u
-
 static const char *state_name(uint32_t state)
 {
     static const char *const names[] = {"free", "live", "broken", "dead", "resetting"};
@@ -253,11 +251,6 @@ static int mint_what(struct ctl *ctl, const struct ctl_options *options,
     return 0;
 }
 
-static uint32_t or_else(uint32_t value, uint32_t otherwise)
-{
-    return value == CTL_UNSET ? otherwise : value;
-}
-
 int ctl_mint(struct ctl *ctl, char **arguments, const struct ctl_options *options)
 {
     struct blanket_xen_mint mint = {.rights = BLANKET_RIGHTS_ALL, .peer = BLANKET_XEN_NO_PEER};
@@ -273,13 +266,13 @@ int ctl_mint(struct ctl *ctl, char **arguments, const struct ctl_options *option
         return status;
     }
     peer = mint.peer != BLANKET_XEN_NO_PEER;
-    mint.grants = or_else(options->grants, peer ? 512 : 0);
-    mint.ports = or_else(options->ports, 4);
+    mint.grants = ctl_or_else(options->grants, peer ? 512 : 0);
+    mint.ports = ctl_or_else(options->ports, 4);
     if ((mint.flags & BLANKET_XEN_MINT_STORE) != 0) {
-        mint.connections = or_else(options->connections, 1);
-        mint.requests = or_else(options->requests, 8);
-        mint.watches = or_else(options->watches, 8);
-        mint.transactions = or_else(options->transactions, 2);
+        mint.connections = ctl_or_else(options->connections, 1);
+        mint.requests = ctl_or_else(options->requests, 8);
+        mint.watches = ctl_or_else(options->watches, 8);
+        mint.transactions = ctl_or_else(options->transactions, 2);
     }
     mint.flags |= options->share ? BLANKET_XEN_MINT_SHARE : 0;
     status = ctl_admin(ctl, BLANKET_XEN_MINT, &mint, sizeof(mint));
@@ -330,92 +323,6 @@ int ctl_status(struct ctl *ctl, char **arguments, const struct ctl_options *opti
         ctl_end(ctl);
     }
     return status;
-}
-
-/* ---- what a holder does with its own ---- */
-
-/* Into the first free slot of our table. 0, -BLANKET_E*. */
-static int derive_somewhere(struct blanket_guest *guest, uint64_t parent, uint64_t *items,
-                            const char *name, uint64_t *derived)
-{
-    uint32_t slot = 1, generation = 1;
-    int status = -BLANKET_ENOSPC;
-
-    while (slot < SLOTS_TRIED) {
-        uint64_t result = 0;
-        struct blanket_call call = {.verb = BLANKET_VERB_ENDPOINT_DERIVE,
-                                    .element_count = 1,
-                                    .element_items = 5,
-                                    .endpoint = parent,
-                                    .items = items,
-                                    .results = &result,
-                                    .payload = (const uint8_t *)name,
-                                    .payload_size = (uint16_t)strlen(name)};
-
-        items[0] = blanket_item_slot(BLANKET_ITEM_ENDPOINT, slot, generation);
-        status = blanket_guest_call(guest, &call);
-        status = status == 0 ? blanket_result_status(result) : status;
-        if (status == -BLANKET_EEXIST || status == -BLANKET_EBUSY) {
-            slot++;
-            generation = 1;
-        } else if (status == -BLANKET_ESTALE) {
-            uint32_t least = call.detail > blanket_result_value(result)
-                                 ? call.detail
-                                 : blanket_result_value(result);
-
-            if (least < generation) {
-                return status;
-            }
-            generation = least + 1;
-        } else {
-            break;
-        }
-    }
-    *derived = blanket_handle(slot, generation);
-    return status;
-}
-
-int ctl_derive(struct ctl *ctl, char **arguments, const struct ctl_options *options)
-{
-    const struct blanket_transport down = xen_transport_guest(ctl->transport);
-    uint32_t rights = BLANKET_RIGHTS_ALL;
-    struct blanket_wire_endpoint parent;
-    struct blanket_guest *guest = calloc(1, sizeof(*guest));
-    uint64_t items[5], derived = 0;
-    int status = -BLANKET_ENOMEM;
-
-    if (options->name == NULL || strlen(options->name) >= BLANKET_NAME_SIZE ||
-        (options->rights != NULL && !ctl_rights(options->rights, &rights))) {
-        free(guest);
-        return options->name == NULL ? ctl_complain("derive", "the new endpoint has a --name") + 1
-                                     : 2;
-    }
-    if (guest != NULL) {
-        status = blanket_guest_init(guest, &down, xen_transport_frame(ctl->transport));
-    }
-    if (status == 0) {
-        status = blanket_guest_lookup(guest, arguments[0], &parent);
-    }
-    if (status == 0) {
-        items[1] = blanket_item(BLANKET_ITEM_COUNT, 0, rights);
-        items[2] = blanket_item(BLANKET_ITEM_COUNT, 0, or_else(options->grants, 0));
-        items[3] = blanket_item(BLANKET_ITEM_COUNT, 0, or_else(options->mappings, 0));
-        items[4] = blanket_item(BLANKET_ITEM_COUNT, 0, or_else(options->ports, 0));
-        status = derive_somewhere(guest, parent.endpoint, items, options->name, &derived);
-    }
-    free(guest);
-    if (status != 0) {
-        return status == -BLANKET_ENOENT ? ctl_complain(arguments[0], "this domain has no such "
-                                                                      "endpoint")
-                                         : ctl_fail("derive", status);
-    }
-    ctl_begin(ctl);
-    ctl_record(ctl);
-    ctl_handle(ctl, "endpoint", derived);
-    ctl_text(ctl, "name", options->name);
-    ctl_record_end(ctl);
-    ctl_end(ctl);
-    return 0;
 }
 
 /* ---- the whole ---- */
