@@ -97,7 +97,7 @@ def check_document(example):
 def main():
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', root])
+        run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--tags', 'library,devel', '--destdir', root])
         pc = next(root.rglob('blanket.pc'))
         library = next(root.rglob('libblanket.so')).resolve()
         headers = next(root.rglob('blanket/wire.h')).parent
