@@ -5,9 +5,9 @@
 #include "number.h"
 
 #include <blanket/acl.h>
+#include <ctype.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <time.h>
 
 #define BUSY_TRIES 50u
@@ -114,6 +114,20 @@ bool ctl_domain(const char *text, uint32_t *domain)
     return true;
 }
 
+/* As they are written in the headers will do, too: GRANT_ACCESS for grant-access. */
+static bool same_name(const char *text, size_t size, const char *name)
+{
+    if (strlen(name) != size) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        if ((text[i] == '_' ? '-' : tolower((unsigned char)text[i])) != name[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool ctl_rights(const char *text, uint32_t *rights)
 {
     const char *at = text;
@@ -123,8 +137,7 @@ bool ctl_rights(const char *text, uint32_t *rights)
         size_t size = strcspn(at, ",");
         unsigned right = 0;
 
-        while (right < BLANKET_RIGHT_COUNT && (strlen(blanket_right_name(right)) != size ||
-                                               strncasecmp(at, blanket_right_name(right), size))) {
+        while (right < BLANKET_RIGHT_COUNT && !same_name(at, size, blanket_right_name(right))) {
             right++;
         }
         if (right == BLANKET_RIGHT_COUNT) {

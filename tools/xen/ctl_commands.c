@@ -4,7 +4,6 @@
 
 #include <blanket/acl.h>
 #include <stdlib.h>
-#include <strings.h>
 
 static const char *state_name(uint32_t state)
 {
