@@ -157,6 +157,7 @@ def read_only(module, nbdkit, directory):
         nbd = Nbd(server.path)
         assert nbd.flags & READ_ONLY
         assert nbd.ask(READ, 4096, size=4096) == (0, b"x" * 4096)
+        nbd.send(1, DISC)  # nbdkit's end waits for its clients
         server.end()
 
 
