@@ -37,17 +37,29 @@ int blanket_domain_teardown(struct domain *d)
     return 0;
 }
 
-/* Its event channels are closed by Xen; it is attached anew, when the old things are swept. */
+static void drop_channel(struct blanket_domain *b, uint32_t port)
+{
+    unsigned long flags;
+    uint32_t channel;
+
+    spin_lock_irqsave(&b->lock, flags);
+    channel = b->channels[port];
+    b->channels[port] = 0;
+    spin_unlock_irqrestore(&b->lock, flags);
+    if (channel != 0) {
+        free_xen_event_channel(b->domain, channel);
+    }
+}
+
+/* Xen leaves channels with an end of its own to their owner. The domain is attached anew, when the old
+ * things are swept. */
 void blanket_domain_soft_reset(struct domain *d)
 {
     struct blanket_domain *b = d->blanket;
-    unsigned long flags;
 
     leave(d);
-    if (b) {
-        spin_lock_irqsave(&b->lock, flags);
-        memset(b->channels, 0, b->port_count * sizeof(*b->channels));
-        spin_unlock_irqrestore(&b->lock, flags);
+    for (uint32_t port = 0; b && port < b->port_count; port++) {
+        drop_channel(b, port);
     }
 }
 
