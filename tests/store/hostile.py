@@ -322,6 +322,22 @@ def check_quotas(bed):
         assert client.begin() > 0
 
 
+def check_full(bed):
+    """A store without room says so, goes on, and can be emptied."""
+    server = bed.another('--memory', '1')
+    client = server.client()
+    count = 0
+    while client.ask(WRITE, nul('/f/%u/%u' % (count // 100, count)) + b'v' * 50) == OK:
+        count += 1
+    assert 1000 < count < 20000, count
+    is_(client.ask(WRITE, nul('/f/new') + b'v' * 50), 'ENOMEM')
+    is_(client.ask(READ, nul('/f/0/0')), b'v' * 50)
+    is_(client.ask(RM, nul('/f')), OK)
+    is_(client.ask(WRITE, nul('/f') + b'v' * 3000), OK)
+    assert client.begin() > 0
+    is_(server.stop(), 0)
+
+
 def check_all_clients_there(bed):
     """As many as may be; the next one waits until one leaves."""
     server = bed.another('--clients', '4')

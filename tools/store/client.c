@@ -15,8 +15,7 @@
 
 static int tables_make(struct client *client)
 {
-    client->watches.watches = (struct watch **)calloc(client->limits.watches,
-                                                      sizeof(*client->watches.watches));
+    client->watches.watches = (struct watch **)calloc(client->limits.watches, sizeof(void *));
     client->watches.max = client->limits.watches;
     client->transactions = (uint16_t *)calloc(client->limits.transactions,
                                               sizeof(*client->transactions));

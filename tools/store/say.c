@@ -9,11 +9,11 @@ void say(const char *format, ...)
 {
     va_list arguments;
 
-    fputs("blanket: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    (void)fputs("blanket: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
     va_end(arguments);
-    fputc('\n', stderr);
 }
 
 const char *say_status(int status)

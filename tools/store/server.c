@@ -155,7 +155,7 @@ bool server_open(const struct server_config *config, struct server *server)
     server->listener = -1;
     server->signals = -1;
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    server->clients = (struct client **)calloc(config->clients, sizeof(*server->clients));
+    server->clients = (struct client **)calloc(config->clients, sizeof(void *));
     /* Each is in the list at most once in this round, and once in the next. */
     server->work = (uint32_t *)calloc(2 * (size_t)config->clients, sizeof(*server->work));
     if (server->epoll < 0 || server->clients == NULL || server->work == NULL) {
