@@ -343,13 +343,11 @@ int disk_start(const struct disk_config *config, struct disk **result, char *fau
     return 0;
 }
 
-void disk_info(const struct disk *disk, struct blk_frontend_info *info)
+void disk_info(struct disk *disk, struct blk_frontend_info *info)
 {
-    struct disk *own = (struct disk *)(uintptr_t)disk;
-
-    pthread_mutex_lock(&own->lock);
-    *info = own->info;
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_lock(&disk->lock);
+    *info = disk->info;
+    pthread_mutex_unlock(&disk->lock);
 }
 
 void disk_stats(struct disk *disk, struct blk_frontend_stats *stats)

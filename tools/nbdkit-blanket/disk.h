@@ -52,7 +52,7 @@ void disk_close(struct disk *disk);
 void disk_free(struct disk *disk);
 
 /* Of the first connection, and not changed by later ones. */
-void disk_info(const struct disk *disk, struct blk_frontend_info *info);
+void disk_info(struct disk *disk, struct blk_frontend_info *info);
 /* Of connections that ended. */
 void disk_stats(struct disk *disk, struct blk_frontend_stats *stats);
 

@@ -250,9 +250,13 @@ static int plugin_pread(void *handle, void *buffer, uint32_t count, uint64_t off
 static int plugin_pwrite(void *handle, const void *buffer, uint32_t count, uint64_t offset,
                          uint32_t flags)
 {
+    const union {
+        const void *given;
+        void *taken;
+    } data = {.given = buffer}; /* a write's is only read */
+
     (void)flags;
-    /* A write's buffer is only read. */
-    return finish(disk_transfer(handle, BLK_WRITE, (void *)(uintptr_t)buffer, count, offset));
+    return finish(disk_transfer(handle, BLK_WRITE, data.taken, count, offset));
 }
 
 static int plugin_flush(void *handle, uint32_t flags)

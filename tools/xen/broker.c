@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker_private.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -14,15 +13,17 @@
 #define SELF_UNKNOWN 0x7ff4u /* DOMID_INVALID */
 #define SELF_MAX 0x7ff0u     /* DOMID_FIRST_RESERVED */
 
-void broker_log(struct broker *broker, const char *format, ...)
+void broker_log(struct broker *broker, const char *line)
 {
-    char line[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
     broker->ops->log(broker->context, line);
+}
+
+void broker_log_error(struct broker *broker, const char *what, int status)
+{
+    char line[512];
+
+    (void)snprintf(line, sizeof(line), "%s (error %d)", what, -status);
+    broker_log(broker, line);
 }
 
 static int operation(struct broker *broker, uint32_t number, void *structure, size_t size)
@@ -58,9 +59,9 @@ static int engine_send(void *context, const void *message, uint32_t size)
 static void engine_event(void *context, uint64_t cookie, uint32_t index)
 {
     struct broker *broker = context;
-    struct broker_view *view = (struct broker_view *)(uintptr_t)cookie;
+    const struct broker_view *view = broker_view_find(broker, cookie);
 
-    if (index < view->port_count && view->connections[index] != NULL) {
+    if (view != NULL && index < view->port_count && view->connections[index] != NULL) {
         broker_connection_queue(broker, view->connections[index]);
     }
 }
@@ -91,8 +92,12 @@ static void sync_ask(struct broker *broker)
 
 static void serve_from_now(struct broker *broker)
 {
+    char line[80];
+
     broker->phase = BROKER_SERVING;
-    broker_log(broker, "serving, as domain %u of the hypervisor below", (unsigned)broker->self);
+    (void)snprintf(line, sizeof(line), "serving, as domain %u of the hypervisor below",
+                   (unsigned)broker->self);
+    broker_log(broker, line);
 }
 
 /* A decimal domain number, and nothing else. */
@@ -170,7 +175,7 @@ static int messages_receive(struct broker *broker)
             return 0;
         }
         if (status != 0 || size > sizeof(message)) {
-            broker_log(broker, "the connection to the store below is broken (error %d)", -status);
+            broker_log_error(broker, "the connection to the store below is broken", status);
             return -BLANKET_EIO;
         }
         /* The engine may send from inside, by the same structure. */
@@ -196,8 +201,7 @@ static int frames_take(struct broker *broker)
             return 0;
         }
         if (status != 0) {
-            broker_log(broker, "L1 Xen doesn't take us for the broker any more (error %d)",
-                       -status);
+            broker_log_error(broker, "L1 Xen doesn't take us for the broker any more", status);
             return status < 0 ? status : -BLANKET_EIO;
         }
         broker->stats.frames++;

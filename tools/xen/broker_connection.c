@@ -72,7 +72,7 @@ void broker_connection_open(struct broker *broker, struct broker_view *view, uin
     status = view->error != 0 ? 0
                               : engine_call(broker, view, BLANKET_VERB_STORE_CONNECT, port, &call);
     if (status != 0) {
-        broker_log(broker, "a connection is refused (error %d)", -status);
+        broker_log_error(broker, "a connection is refused", status);
         free(connection);
         return;
     }

@@ -70,8 +70,8 @@ struct broker {
     struct blanket_xen_message message;
 };
 
-void broker_log(struct broker *broker, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void broker_log(struct broker *broker, const char *line);
+void broker_log_error(struct broker *broker, const char *what, int status);
 
 /* broker_view.c */
 struct broker_view *broker_view_find(const struct broker *broker, uint64_t name);

@@ -2,6 +2,7 @@
 /* Views, as L1 Xen announces them. */
 #include "broker_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct broker_view **bucket_of(struct broker *broker, uint64_t name)
@@ -91,14 +92,17 @@ void broker_view_add(struct broker *broker)
     view->connections = calloc(view->port_count + 1, sizeof(struct broker_connection *));
     view->error = view->connections == NULL ? -BLANKET_ENOMEM : spec_make(broker, &from, &spec);
     if (view->error == 0) {
-        spec.cookie = (uintptr_t)view;
+        spec.cookie = view->name;
         view->error = blanket_store_view_add(broker->engine, &spec, &view->engine);
     }
     if (view->error != 0) {
-        broker_log(broker,
-                   "the view of \"%.*s\" is refused (error %d): its quotas don't fit what the "
-                   "store below gives, or its paths are none",
-                   (int)strnlen(from.frontend, sizeof(from.frontend)), from.frontend, -view->error);
+        char line[BLANKET_XEN_PATH_SIZE + 128];
+
+        (void)snprintf(line, sizeof(line),
+                       "the view of \"%.*s\" is refused: its quotas don't fit what the store "
+                       "below gives, or its paths are none",
+                       (int)strnlen(from.frontend, sizeof(from.frontend)), from.frontend);
+        broker_log_error(broker, line, view->error);
     }
     bucket = bucket_of(broker, view->name);
     view->next = *bucket;
@@ -106,14 +110,9 @@ void broker_view_add(struct broker *broker)
     broker->stats.views++;
 }
 
+/* It is in no list any more. */
 static void view_free(struct broker *broker, struct broker_view *view)
 {
-    struct broker_view **place = bucket_of(broker, view->name);
-
-    while (*place != view) {
-        place = &(*place)->next;
-    }
-    *place = view->next;
     for (uint32_t i = 0; view->connections != NULL && i < view->port_count; i++) {
         if (view->connections[i] != NULL) {
             broker_connection_free(broker, view->connections[i]);
@@ -122,6 +121,16 @@ static void view_free(struct broker *broker, struct broker_view *view)
     free(view->connections);
     free(view);
     broker->stats.views--;
+}
+
+static void view_unlink(struct broker *broker, const struct broker_view *view)
+{
+    struct broker_view **place = bucket_of(broker, view->name);
+
+    while (*place != view) {
+        place = &(*place)->next;
+    }
+    *place = view->next;
 }
 
 void broker_view_gone(struct broker *broker, struct broker_view *view)
@@ -147,6 +156,7 @@ void broker_view_sweep(struct broker *broker)
             continue;
         }
         *place = view->next_gone;
+        view_unlink(broker, view);
         view_free(broker, view);
         broker->stats.closing--;
     }
@@ -155,8 +165,13 @@ void broker_view_sweep(struct broker *broker)
 void broker_view_free_all(struct broker *broker)
 {
     for (uint32_t i = 0; i < BROKER_BUCKETS; i++) {
-        while (broker->buckets[i] != NULL) {
-            view_free(broker, broker->buckets[i]);
+        struct broker_view *view = broker->buckets[i];
+
+        while (view != NULL) {
+            struct broker_view *next = view->next;
+
+            view_free(broker, view);
+            view = next;
         }
     }
 }
