@@ -67,6 +67,10 @@ static void scoped_by_domid_a_second_owner_is_refused(void **state)
     assert_int_equal(bed_mint(&bed, HOSTILE, BLANKET_RIGHTS_ALL, NULL), -BLANKET_EPERM);
     assert_true(blanket_level_hash(blanket_sim_level(bed.sim, LEVELS - 1)) == hash);
     assert_true(blanket_sim_reasons(bed.sim, LEVELS - 1, BLANKET_REASON_SCOPE) > 0);
+    /* Only the override that there is overrides: not another bit. */
+    bed.config.mint_flags = ~BLANKET_MINT_SHARE_SCOPE;
+    assert_int_equal(bed_mint(&bed, HOSTILE, BLANKET_RIGHTS_ALL, NULL), -BLANKET_EINVAL);
+    bed.config.mint_flags = 0;
     /* The first owner may have more of them. When it has gone, another may have one. */
     assert_int_equal(blanket_sim_settle(bed.sim), 0);
     assert_int_equal(blanket_sim_stop(bed.sim, bed_guest(&bed, VICTIM)), 0);
@@ -320,8 +324,12 @@ static void tree_open(struct tree *tree)
          .limits = limits},
     };
     const struct blanket_sim_config config = {.seed = 5, .node_count = 5, .nodes = nodes};
-    const struct blanket_root_limits root = {
-        .domains = 4, .devices = 4, .grants = 64, .mappings = 64, .ports = 64, .store_size = 1 << 20};
+    const struct blanket_root_limits root = {.domains = 4,
+                                             .devices = 4,
+                                             .grants = 64,
+                                             .mappings = 64,
+                                             .ports = 64,
+                                             .store_size = 1 << 20};
     uint32_t i;
 
     assert_int_equal(blanket_sim_create(&config, &tree->sim), 0);

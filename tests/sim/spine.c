@@ -490,6 +490,30 @@ static void what_is_derived_shrinks_and_comes_back(void **state)
     closed(&bed);
 }
 
+/* Whoever derives from what was derived can't get back what that lacks. */
+static void rights_never_grow(void **state)
+{
+    const uint32_t some = (1u << BLANKET_RIGHT_QUERY) | (1u << BLANKET_RIGHT_DERIVE) |
+                          (1u << BLANKET_RIGHT_EVTCHN_BIND);
+    struct bed bed;
+    uint64_t frame;
+
+    (void)state;
+    opened(&bed, &three);
+    frame = bed_page(&bed, 0, 1);
+    assert_int_equal(bed_status(derive(&bed, 0, bed.handles[0], 3, 1, some, 8, 8)), 0);
+    assert_int_equal(
+        bed_status(derive(&bed, 0, blanket_handle(3, 1), 4, 1, BLANKET_RIGHTS_ALL, 8, 8)), 0);
+    assert_int_equal(bed_query(&bed, 0, blanket_handle(4, 1)).rights, some);
+    assert_int_equal(bed_status(bed_op_on(&bed, 0, blanket_handle(4, 1),
+                                          BLANKET_VERB_EVTCHN_ALLOC_UNBOUND, 1, bed_port(0, 1))),
+                     0);
+    assert_int_equal(bed_status(bed_op_on(&bed, 0, blanket_handle(4, 1), BLANKET_VERB_GRANT_ACCESS,
+                                          2, bed_grant(0, 1), bed_frame(frame, BED_RW))),
+                     -BLANKET_EPERM);
+    closed(&bed);
+}
+
 /* Each of 3 levels revokes in its turn: whoever is above loses the endpoint, siblings don't notice. */
 static void each_level_can_revoke(void **state)
 {
@@ -714,6 +738,7 @@ int main(void)
         cmocka_unit_test(a_masked_port_is_silent),
         cmocka_unit_test(an_event_before_the_commit_is_not_lost),
         cmocka_unit_test(what_is_derived_shrinks_and_comes_back),
+        cmocka_unit_test(rights_never_grow),
         cmocka_unit_test(each_level_can_revoke),
         cmocka_unit_test(endpoints_are_found_by_name_and_tell_their_events),
         cmocka_unit_test(reset_drops_all_that_hangs_on_an_endpoint),
