@@ -262,7 +262,10 @@ static bool jobs_run(struct copy *copy, struct job *jobs)
     return !failed;
 }
 
-/* Requests that are still out there use the windows: until they have come back, or won't. */
+/*
+ * Requests that are still out there use the windows: until they have come back. Those that won't come back
+ * end with their frontend, which tells each of them so.
+ */
 static void jobs_wait(const struct copy *copy, const struct job *jobs)
 {
     for (uint32_t idle = 0; idle < IDLE_MAX; idle++) {
@@ -276,6 +279,12 @@ static void jobs_wait(const struct copy *copy, const struct job *jobs)
         }
         if (world_turn(copy->world)) {
             idle = 0;
+        }
+    }
+    for (uint32_t i = 0; i < copy->world->config.guests; i++) {
+        if (jobs[i].busy_count != 0) {
+            blk_frontend_destroy(jobs[i].guest->frontend);
+            jobs[i].guest->frontend = NULL;
         }
     }
 }

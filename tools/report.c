@@ -17,6 +17,9 @@ static void devices_take(struct report *report, const struct world *world)
         struct blk_backend_stats back;
 
         memset(&back, 0, sizeof(back));
+        if (world->guests[i].frontend == NULL) {
+            continue; /* the job failed: nothing will be printed */
+        }
         blk_frontend_stats(world->guests[i].frontend, &front);
         if (world->guests[i].backend != NULL) {
             blk_backend_stats(world->guests[i].backend, &back);
@@ -32,7 +35,9 @@ static void devices_take(struct report *report, const struct world *world)
         report->backends.unmaps += back.unmaps;
         report->backends.flushes += back.flushes;
     }
-    blk_frontend_info(world->guests[0].frontend, &report->device);
+    if (world->guests[0].frontend != NULL) {
+        blk_frontend_info(world->guests[0].frontend, &report->device);
+    }
 }
 
 void report_take(struct report *report, const struct world *world, enum report_time when)
