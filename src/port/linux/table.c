@@ -10,8 +10,7 @@ int blanket_linux_table_init(struct linux_table *table, uint32_t count)
     while (table->bits < 20 && 1u << table->bits < count) {
         table->bits++;
     }
-    table->buckets = (struct linux_node **)calloc((size_t)1 << table->bits,
-                                                  sizeof(*table->buckets));
+    table->buckets = (struct linux_node **)calloc((size_t)1 << table->bits, sizeof(void *));
     return table->buckets ? 0 : -BLANKET_ENOMEM;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A PVH guest of L0 with a disk, and blanket's levels in a process instead of a driver.
-: "${me:?}"
 . /bed/libxen.sh
+: "${me:?} ${device:?}"
 
 # What is missing is said in one line.
 insmod /modules/00-xen-privcmd.ko
