@@ -69,6 +69,21 @@ static int wait_for_store(void *context)
     return 0;
 }
 
+/* The frontend has one context for all that it asks of us. */
+static int page_alloc(void *context, struct blk_page *page)
+{
+    const struct disk *disk = context;
+
+    return disk->config.host->page_alloc(disk->config.host->context, page);
+}
+
+static void page_free(void *context, const struct blk_page *page)
+{
+    const struct disk *disk = context;
+
+    disk->config.host->page_free(disk->config.host->context, page);
+}
+
 /* ---- connecting ---- */
 
 static void fault_set(struct disk *disk, const char *text)
@@ -81,8 +96,8 @@ static void fault_set(struct disk *disk, const char *text)
 static int connect_begin(struct disk *disk)
 {
     const struct disk_host *host = disk->config.host;
-    struct blk_frontend_config config = {.page_alloc = host->page_alloc,
-                                         .page_free = host->page_free,
+    struct blk_frontend_config config = {.page_alloc = page_alloc,
+                                         .page_free = page_free,
                                          .wait = wait_for_store,
                                          .ring_order = disk->config.ring_order,
                                          .segments = disk->config.segments,
@@ -98,7 +113,7 @@ static int connect_begin(struct disk *disk)
     }
     disk->open = true;
     config.endpoint = &endpoint;
-    config.context = host->context;
+    config.context = disk;
     status = blk_frontend_create(&config, &disk->frontend);
     if (status != 0) {
         disk->frontend = NULL;
