@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Other people's programs on `blanket store`: the distribution's xenstore clients and Xen's test-xenstore.
 
-clients.py PROGRAM [LEVELS...]: at each number of levels (1, 3 and 8). They are fetched and unpacked, not
-changed. The last line is "N passed, N failed, 0 skipped"; 77 if they can't be had.
+clients.py PROGRAM FAKEXEN [LEVELS...]: at each number of levels (1, 3 and 8), and on the distribution's own
+xenstored, so that what is expected here is what it does; FAKEXEN is fakexen.so, which that starts with. They are
+fetched and unpacked, not changed. The last line is "N passed, N failed, 0 skipped"; 77 if they can't be had.
 """
 import os
 import re
@@ -12,7 +13,8 @@ import sys
 import tempfile
 
 import peers
-from wire import Server
+from wire import (DIRECTORY, DIRECTORY_PART, ERROR, GET_DOMAIN_PATH, GET_PERMS, IS_DOMAIN_INTRODUCED, MKDIR, READ,
+                  RM, SET_PERMS, TRANSACTION_END, TRANSACTION_START, UNWATCH, WATCH, WRITE, Server, Wire, nul, until)
 
 TESTS_OF_XEN = 12  # test-xenstore of Xen 4.17 has so many
 
@@ -93,19 +95,19 @@ def check_ls(clients):
     is_(clients.done('ls', '-f', '/t'), '/t/a = ""\n/t/a/x = "1"\n/t/a/y = "2"\n/t/b = "3"\n')
     is_(clients.done('ls', '/t'), 'a = ""\n x = "1"\n y = "2"\nb = "3"\n')
     whole = clients.done('ls', '-f')
-    for line in ('/tool/xenstored = ""', '/local/domain/0/domid = "0"', '/t/b = "3"'):
+    for line in ('/tool/xenstored = ""', '/t/a/x = "1"', '/t/b = "3"'):
         assert line in whole.splitlines(), line
 
 
 def check_permissions(clients):
     clients.done('write', '/p/a/x', '1')
-    is_(clients.done('chmod', '/p/a', 'n5', 'r6', 'b7'), '')
+    is_(clients.done('chmod', '/p/a', 'n0', 'r6', 'b7'), '')
     listing = clients.done('ls', '-f', '-p', '/p')
-    assert re.search(r'^/p/a = ""\s*\(n5,r6,b7\)$', listing, re.M), listing
+    assert re.search(r'^/p/a = ""\s*\(n0,r6,b7\)$', listing, re.M), listing
     assert re.search(r'^/p/a/x = "1"\s*\(n0\)$', listing, re.M), listing
-    clients.done('chmod', '-r', '/p/a', 'w2')
+    clients.done('chmod', '-r', '/p/a', 'w0')
     listing = clients.done('ls', '-f', '-p', '/p')
-    is_(len(re.findall(r'\(w2\)', listing)), 2)
+    is_(len(re.findall(r'\(w0\)', listing)), 2)
     clients.fails('chmod', '/nothing', 'n0')
     clients.fails('chmod', '/p/a', 'x0')
 
@@ -166,17 +168,66 @@ def check_test_xenstore_random(clients):
     is_((done.returncode, 'fail' in done.stdout.lower()), (0, False))
 
 
-def run(program, root, levels, check):
+def check_answers(clients):
+    """What the wire says, errors among it, where no two answers are right: as xenstored has it."""
+    client = Wire(clients.server.path)
+    for kind, body, tx, expected in [
+            (READ, nul('/nothing'), 0, 'ENOENT'), (READ, nul('/a b'), 0, 'EINVAL'), (READ, nul('/a/'), 0, 'EINVAL'),
+            (READ, nul('/tool'), 0, b''), (READ, nul('/tool'), 5, 'ENOENT'), (READ, nul('/' + 'a' * 3072), 0, 'EINVAL'),
+            (READ, nul('@releaseDomain'), 0, 'EINVAL'), (WRITE, nul('@releaseDomain') + b'x', 0, 'EINVAL'),
+            (DIRECTORY, nul('/nothing'), 0, 'ENOENT'), (DIRECTORY_PART, nul('/nothing', '0'), 0, 'ENOENT'),
+            (DIRECTORY_PART, nul('/'), 0, 'EINVAL'), (DIRECTORY, nul('/tool'), 0, nul('xenstored')),
+            (WRITE, b'', 0, 'EINVAL'), (WRITE, b'/a', 0, 'EINVAL'), (WRITE, nul('/v') + b'1', 0, b'OK\0'),
+            (READ, nul('/v'), 0, b'1'), (GET_PERMS, nul('/v'), 0, nul('n0')), (GET_PERMS, nul('/nothing'), 0, 'ENOENT'),
+            (SET_PERMS, nul('/v', 'n0', 'r3', 'w4', 'b5'), 0, b'OK\0'), (SET_PERMS, nul('/v', 'x0'), 0, 'EINVAL'),
+            (GET_PERMS, nul('/v'), 0, nul('n0', 'r3', 'w4', 'b5')), (SET_PERMS, nul('/v'), 0, 'EINVAL'),
+            (SET_PERMS, nul('/v') + b'n0', 0, 'EINVAL'),
+            (MKDIR, nul('/m/n'), 0, b'OK\0'), (MKDIR, nul('/m'), 0, b'OK\0'), (MKDIR, nul('/m n'), 0, 'EINVAL'), (DIRECTORY, nul('/m/n'), 0, b''),
+            (RM, nul('/m'), 0, b'OK\0'), (RM, nul('/m'), 0, b'OK\0'), (RM, nul('/m/n/o'), 0, 'ENOENT'),
+            (RM, nul('/'), 0, 'EINVAL'), (WATCH, nul('/w', 't'), 0, b'OK\0'), (WATCH, nul('/w', 't'), 0, 'EEXIST'),
+            (WATCH, nul('/w'), 0, 'EINVAL'), (WATCH, nul('/w w', 't'), 0, 'EINVAL'),
+            (UNWATCH, nul('/w', 'u'), 0, 'ENOENT'),
+            (UNWATCH, nul('/w', 't'), 0, b'OK\0'), (UNWATCH, nul('/w', 't'), 0, 'ENOENT'),
+            (TRANSACTION_START, b'\0', 7, 'ENOENT'), (TRANSACTION_END, nul('T'), 0, 'ENOENT'),
+            (TRANSACTION_END, nul('T'), 7, 'ENOENT'), (GET_DOMAIN_PATH, nul('7'), 0, nul('/local/domain/7')),
+            (IS_DOMAIN_INTRODUCED, nul('0'), 0, nul('T')), (IS_DOMAIN_INTRODUCED, nul('7'), 0, nul('F')),
+            (20, nul('/'), 0, 'ENOSYS'), (1000, b'x', 0, 'ENOSYS')]:
+        got, reply = client.reply(client.send(kind, body, tx), tx)
+        reply = reply[:-1].decode() if got == ERROR else reply
+        assert reply == expected, 'type %u with %r: %r instead of %r' % (kind, body[:40], reply, expected)
+
+
+class Xenstored:
+    """The distribution's, started without Xen."""
+
+    def __init__(self, root, fakexen, where):
+        self.path = os.path.join(where, 'socket')
+        self.process = subprocess.Popen(
+            [peers.program(root, 'xenstored'), '-N'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=dict(os.environ, XENSTORED_RUNDIR=where, XENSTORED_ROOTDIR=where, FAKEXEN_DIR=where,
+                     LD_PRELOAD=fakexen))
+        until(lambda: os.path.exists(self.path) or self.process.poll() is not None, 'the socket of xenstored')
+
+    def said(self):
+        return ''
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        return 0
+
+
+def run(start, where_it_runs, root, check):
     """None, or what went wrong."""
     with tempfile.TemporaryDirectory() as where:
-        server = Server(program, where, levels, '--check')
+        server = start(where)
         try:
             check(Clients(root, server))
             status = server.stop()
             assert status == 0, 'blanket store ended with %d' % status
         except (AssertionError, OSError, subprocess.SubprocessError) as error:
-            return '%s at %u levels: %s %s\n%s' % (check.__name__, levels, type(error).__name__, error,
-                                                  server.said()[-2000:])
+            return '%s %s: %s %s\n%s' % (check.__name__, where_it_runs, type(error).__name__, error,
+                                        server.said()[-2000:])
         finally:
             if server.process.poll() is None:
                 server.process.kill()
@@ -185,7 +236,8 @@ def run(program, root, levels, check):
 
 
 def main():
-    wanted = [int(number) for number in sys.argv[2:]] or [1, 3, 8]
+    program, fakexen = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+    wanted = [int(number) for number in sys.argv[3:]] or [1, 3, 8]
     checks = [check for name, check in globals().items() if name.startswith('check_')]
     try:
         root = peers.fetch()
@@ -193,14 +245,17 @@ def main():
     except peers.Missing as error:
         print('not here: %s' % error)
         return 77
+    places = [('at %u levels' % levels,
+               lambda where, levels=levels: Server(program, where, levels, '--check')) for levels in wanted]
+    places.append(("on the distribution's xenstored", lambda where: Xenstored(root, fakexen, where)))
     failures = 0
-    for levels in wanted:
+    for name, start in places:
         for check in checks:
-            failure = run(os.path.abspath(sys.argv[1]), root, levels, check)
+            failure = run(start, name, root, check)
             if failure:
                 print('FAIL', failure)
                 failures += 1
-    print('%u passed, %u failed, 0 skipped' % (len(checks) * len(wanted) - failures, failures))
+    print('%u passed, %u failed, 0 skipped' % (len(checks) * len(places) - failures, failures))
     return 1 if failures else 0
 
 
