@@ -189,7 +189,7 @@ static void test_conversation(void **state)
     assert_int_equal(f->frame.view, view);
     assert_int_equal(f->frame.verb, BLANKET_VERB_STORE_READ);
     assert_int_equal(f->frame.item_count, 4);
-    assert_string_equal(f->frame.payload, "path");
+    assert_string_equal((const char *)f->frame.payload, "path");
     assert_int_equal(blanket_xen_service_next(&f->service, &f->frame), -BLANKET_ENOENT);
     assert_int_equal(answer(f, view, port(1, 1), XS_READ, 3), 0);
     assert_int_equal(f->last_raised, EVENT_FIRST + 1);
