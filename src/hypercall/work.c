@@ -305,7 +305,8 @@ static enum progress sweep_guest(struct sweep *sweep)
         place->kind = 0;
         place->slot = 0;
     }
-    if (guest->endpoints[BLANKET_SELF_SLOT].state == BLANKET_ENDPOINT_FREE) {
+    if (__atomic_load_n(&guest->endpoints[BLANKET_SELF_SLOT].state, __ATOMIC_SEQ_CST) ==
+        BLANKET_ENDPOINT_FREE) {
         if (blanket_guest_end(sweep->level, sweep->guest_id) == 0) {
             return NOTHING;
         }
