@@ -183,6 +183,20 @@ static void neither(void **state)
     end();
 }
 
+/* Fewer grants than the largest ring has entries: fewer requests in flight, and it works. */
+static void a_small_quota(void **state)
+{
+    struct blk_frontend_info info;
+
+    (void)state;
+    begin(true, 256, 4, 64);
+    disk_info(disk, &info);
+    assert_int_equal(info.ring_pages, 16);
+    assert_int_equal(info.depth, 16);
+    all_at_once();
+    end();
+}
+
 static void what_is_wrong_is_refused(void **state)
 {
     uint8_t buffer[1024];
@@ -278,8 +292,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(persistent_and_indirect),  cmocka_unit_test(neither),
-        cmocka_unit_test(what_is_wrong_is_refused), cmocka_unit_test(the_backend_may_go_and_come),
+        cmocka_unit_test(persistent_and_indirect),
+        cmocka_unit_test(neither),
+        cmocka_unit_test(a_small_quota),
+        cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(the_backend_may_go_and_come),
         cmocka_unit_test(no_backend_is_told),
     };
 

@@ -137,6 +137,10 @@ static int shape_choose(struct blk_frontend *frontend, uint64_t order_max, uint6
                                                          : BLK_SEGMENTS_MAX;
     }
     frontend->indirect = info->segments > BLK_SEGMENTS_MAX;
+    /* Each request in flight has a page for its indirect segments: at least half is left for data. */
+    while (frontend->indirect && info->depth > 1 && info->ring_pages + info->depth > grants / 2) {
+        info->depth /= 2;
+    }
     fixed = info->ring_pages + (frontend->indirect ? info->depth : 0);
     if (fixed >= grants) {
         return -BLANKET_ENOSPC;
