@@ -196,6 +196,7 @@ static void try_frame(struct bed *bed, uint8_t *frame, uint32_t size)
     status = blanket_sim_call(bed->sim, bed_guest(bed, 0), 0, frame, size);
     blanket_sim_read_once(bed->sim, 0);
     bed->after = NULL;
+    bed->after_context = NULL;
     demand(status <= 0 && status > -200, "a status that isn't one", status);
     if (!well) {
         demand(says_malformed(status), "a malformed frame isn't refused as such", status);

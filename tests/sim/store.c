@@ -277,7 +277,6 @@ static void paths_out_of_the_view(void **state)
     static const char *const paths[] = {"../51712/state",
                                         "..",
                                         "a/../../51712/state",
-                                        MINE "/state",
                                         "/",
                                         "//",
                                         "a//b",
@@ -302,6 +301,8 @@ static void paths_out_of_the_view(void **state)
         assert_int_equal(watch(&bed, 1, BLANKET_ROOT_FRONTEND, 3, paths[i]).status,
                          -BLANKET_EINVAL);
     }
+    assert_int_equal(read_key(&bed, 1, BLANKET_ROOT_FRONTEND, MINE "/state").status,
+                     -BLANKET_EINVAL);
     /* Roots that it doesn't have, or has to read only. */
     assert_int_equal(read_key(&bed, 1, BLANKET_ROOT_ALL, MINE "/state").status, -BLANKET_EPERM);
     assert_int_equal(read_key(&bed, 1, BLANKET_ROOT_DATA, "x").status, -BLANKET_EPERM);

@@ -110,7 +110,7 @@ int blanket_sim_device(struct blanket_sim *sim, uint32_t guest,
                        const struct blanket_sim_device *device, uint64_t *handle, uint64_t *handles)
 {
     struct sim_node *levels[BLANKET_LEVEL_MAX], *heirs[BLANKET_LEVEL_MAX];
-    uint64_t given[BLANKET_LEVEL_MAX];
+    uint64_t given[BLANKET_LEVEL_MAX] = {0};
     struct sim_node *node = sim_node(sim, guest, BLANKET_SIM_GUEST);
     uint32_t depth, i, first = 0;
     int error = 0;

@@ -73,11 +73,15 @@ static void sim_free(void *host, void *pointer, size_t size)
 
 void sim_memory_drop(struct sim_node *level)
 {
-    while (level->memory) {
-        struct sim_memory *memory = level->memory;
+    struct sim_memory *memory = level->memory;
 
-        memory_unlink(level, memory);
+    level->memory = NULL;
+    while (memory) {
+        struct sim_memory *next = memory->next;
+
+        atomic_fetch_sub(&level->sim->level_bytes, memory->size);
         free(memory);
+        memory = next;
     }
 }
 
