@@ -73,6 +73,13 @@ static void destroy(struct sweep *sweep, uint16_t verb, uint32_t count)
     }
 }
 
+/* May a slot be destroyed with those of `verb`, in one call? */
+static int joins(uint16_t verb, uint32_t kind, uint8_t role)
+{
+    return destroy_verb(kind, role) == verb &&
+           (blanket_verb_find(verb)->flags & BLANKET_VERB_BATCH) != 0;
+}
+
 /*
  * Name the next slots of a table that one call can destroy, from where the pass stands: CLOSING ones, or
  * `all`. Chunks in which nothing is used are passed over as one.
@@ -96,7 +103,7 @@ static uint32_t collect(struct sweep *sweep, int all, uint64_t *items, uint16_t 
             continue;
         }
         if (slot->state == BLANKET_SLOT_CLOSING || (all && slot->state == BLANKET_SLOT_LIVE)) {
-            if (sweep->budget == 0 || (count != 0 && destroy_verb(kind, slot->role) != *verb)) {
+            if (sweep->budget == 0 || (count != 0 && !joins(*verb, kind, slot->role))) {
                 break;
             }
             *verb = destroy_verb(kind, slot->role);

@@ -309,6 +309,8 @@ static int below_call(void *context, struct blanket_call *call)
     below->last_endpoint = call->endpoint;
     below->last_claim = call->claim;
     assert_true(call->element_count >= 1 && call->element_count <= BLANKET_ELEMENT_COUNT_MAX);
+    assert_true(call->element_count == 1 ||
+                (blanket_verb_find(call->verb)->flags & BLANKET_VERB_BATCH));
     memcpy(below->last_items, call->items,
            (size_t)call->element_count * call->element_items * sizeof(uint64_t));
     call->detail = below->detail;

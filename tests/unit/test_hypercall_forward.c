@@ -28,7 +28,7 @@ static void init(struct fixture *f, uint16_t verb)
     f->request.reply_max = 100;
 }
 
-static int forward(struct fixture *f, struct blanket_call *call)
+static int forward(struct fixture *f, struct blanket_call *call, uint32_t count)
 {
     uint64_t *items = blanket_forward_items(&f->request);
 
@@ -36,7 +36,7 @@ static int forward(struct fixture *f, struct blanket_call *call)
     f->request.reply_size = 0;
     items[0] = port_item(0, 1);
     items[1] = port_item(1, 1);
-    return blanket_forward(&f->request, call, 2);
+    return blanket_forward(&f->request, call, count);
 }
 
 static void the_items_are_where_a_frame_has_them(void **state)
@@ -57,7 +57,7 @@ static void what_it_is_told(void **state)
 
     (void)state;
     init(&f, BLANKET_VERB_EVTCHN_CLOSE);
-    assert_int_equal(forward(&f, &call), 0);
+    assert_int_equal(forward(&f, &call, 2), 0);
     assert_int_equal(call.verb, BLANKET_VERB_EVTCHN_CLOSE);
     assert_int_equal(call.element_count, 2);
     assert_int_equal(call.element_items, 1);
@@ -67,7 +67,7 @@ static void what_it_is_told(void **state)
     assert_int_equal(call.reply_max, 100);
     f.request.endpoint->store_endpoint = 3;
     f.request.verb = blanket_verb_find(BLANKET_VERB_STORE_DISCONNECT);
-    assert_int_equal(forward(&f, &call), 0);
+    assert_int_equal(forward(&f, &call, 1), 0);
     assert_true(call.endpoint == 3);
     core_fini(&f.core);
 }
@@ -80,24 +80,24 @@ static void what_counts_of_its_answer(void **state)
     (void)state;
     init(&f, BLANKET_VERB_EVTCHN_CLOSE);
     f.core.below.status = -BLANKET_ENOTCONN;
-    assert_int_equal(forward(&f, &call), -BLANKET_ENOTCONN);
+    assert_int_equal(forward(&f, &call, 2), -BLANKET_ENOTCONN);
     f.core.below.status = -12345;
-    assert_int_equal(forward(&f, &call), -BLANKET_EIO);
+    assert_int_equal(forward(&f, &call, 2), -BLANKET_EIO);
     f.core.below.status = 1;
-    assert_int_equal(forward(&f, &call), -BLANKET_EIO);
+    assert_int_equal(forward(&f, &call, 2), -BLANKET_EIO);
     f.core.below.status = 0;
     f.core.below.done_claimed = CORE_NEVER;
-    assert_int_equal(forward(&f, &call), -BLANKET_EIO);
+    assert_int_equal(forward(&f, &call, 2), -BLANKET_EIO);
     f.core.below.done_claimed = 3;
-    assert_int_equal(forward(&f, &call), -BLANKET_EIO);
+    assert_int_equal(forward(&f, &call, 2), -BLANKET_EIO);
     f.core.below.done_claimed = 1;
-    assert_int_equal(forward(&f, &call), 0);
+    assert_int_equal(forward(&f, &call, 2), 0);
     f.core.below.done_claimed = 0;
     f.core.below.reply_size = 101;
-    assert_int_equal(forward(&f, &call), -BLANKET_EIO);
+    assert_int_equal(forward(&f, &call, 2), -BLANKET_EIO);
     assert_int_equal(f.request.reply_size, 0);
     f.core.below.reply_size = 100;
-    assert_int_equal(forward(&f, &call), 0);
+    assert_int_equal(forward(&f, &call, 2), 0);
     assert_int_equal(f.request.reply_size, 100);
     f.core.below.reply_size = 0;
     core_fini(&f.core);

@@ -159,6 +159,23 @@ static void verbs_by_what_was_bound(void **state)
     core_fini(&f.core);
 }
 
+/* A store is disconnected port by port: the verb takes one. */
+static void connections_one_by_one(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(core_port(&f.core, f.id, BLANKET_VERB_STORE_CONNECT, f.device, i, 1), 0);
+    }
+    f.core.below.calls = 0;
+    assert_int_equal(blanket_endpoint_revoke(f.core.level, f.id, f.device), 0);
+    assert_int_equal(core_work(&f.core, 100), 0);
+    assert_int_equal(f.core.below.calls, 3);
+    core_fini(&f.core);
+}
+
 static void more_slots_than_one_call_takes(void **state)
 {
     const struct blanket_guest_limits limits = {2, 128, 0, 0, 1};
@@ -385,6 +402,7 @@ int main(void)
         cmocka_unit_test(who_waits_doesnt_stand_in_the_way),
         cmocka_unit_test(guests_take_turns),
         cmocka_unit_test(verbs_by_what_was_bound),
+        cmocka_unit_test(connections_one_by_one),
         cmocka_unit_test(more_slots_than_one_call_takes),
         cmocka_unit_test(a_below_that_never_answers),
         cmocka_unit_test(the_living_are_left_alone),
