@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""
+User space of an L1's dom0: blanketd, blanketctl, and L0's disk through the PV frontend in a process.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import cache, hypervisor, image, machine
+from .checks import came_to_its_end, check, expect, only
+from .report import Broken, Missing, progress
+
+PROGRAMS = ("tools/xen/blanketd", "tools/xen/blanketctl", "tests/user/blanket-disk")
+INPUTS = ("src", "include", "tools", "tests/user", "meson.build", "meson_options.txt")
+PLUGIN = "tools/nbdkit-blanket/nbdkit-blanket-plugin.so"
+# This machine's own: the guests' libc is of the same distribution.
+NBD_PROGRAMS = ("nbdkit", "nbd-client")
+WRITTEN = 2 << 20
+
+
+def extended(fetched, images):
+    """The images with the programs in L1's dom0. A folder as images is."""
+    inputs = [hypervisor.SOURCE / name for name in INPUTS]
+    key = cache.key_of(images.name, Path(__file__), *inputs)
+    return cache.entry("user", key, lambda target: _extend(fetched, images, target),
+                       "building the user space of L1's dom0")
+
+
+def with_nbd(fetched, images):
+    """As extended, with nbdkit, its plugin and the kernel's nbd."""
+    absent = [program for program in NBD_PROGRAMS if not shutil.which(program)]
+    if absent:
+        raise Missing(f"programs {' '.join(absent)}")
+    return extended(fetched, images)
+
+
+JOB = machine.Job("user-l0", 600, ("blanket",), extended)
+NBD = machine.Job("nbd-l0", 600, ("blanket",), with_nbd)
+
+
+def _run(*command):
+    if not shutil.which(command[0]):
+        raise Missing(f"program {command[0]}")
+    done = subprocess.run(["nice", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    if done.returncode:
+        raise Broken(f"{command[0]}: {done.stdout.strip()[-300:]}")
+
+
+def _extend(fetched, images, target):
+    build = target / "build"
+    _run("meson", "setup", str(build), str(hypervisor.SOURCE), "-Dbuildtype=release")
+    _run("ninja", "-C", str(build), *PROGRAMS)
+    extra = image.Archive()
+    for program in PROGRAMS:
+        image.add_program(extra, fetched / "root", build / program)
+    if all(shutil.which(program) for program in NBD_PROGRAMS):
+        _run("ninja", "-C", str(build), PLUGIN)
+        _add_nbd(extra, fetched, build / PLUGIN)
+    extra.write(target / "programs.img")
+    shutil.rmtree(build)
+    # The kernel unpacks one archive after the other: a later file replaces an earlier one.
+    _join(target / "l1.img", images / "l1.img", target / "programs.img")
+    outer = image.Archive()
+    outer.file("images/l1.img", target / "l1.img")
+    outer.write(target / "outer.img")
+    _join(target / "l0.img", images / "l0.img", target / "outer.img")
+    for name in ("l1.img", "programs.img", "outer.img"):
+        (target / name).unlink()
+    for name in ("xen", "vmlinux"):
+        os.link(images / name, target / name)
+
+
+def _add_nbd(archive, fetched, plugin):
+    kernel = json.loads((fetched / "manifest.json").read_text())["kernel"]
+    modules = fetched / "root" / "lib" / "modules" / kernel / "kernel"
+    archive.file("nbd/nbd.ko", next(modules.rglob("nbd.ko")))
+    archive.file("nbd/nbdkit-blanket-plugin.so", plugin, 0o755)
+    for program in map(shutil.which, NBD_PROGRAMS):
+        archive.file(f"usr/bin/{Path(program).name}", Path(program), 0o755)
+        listing = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+        for name, path in re.findall(r"(\S+) => (/\S+)", listing):
+            # Those that the guests have already, of their own version, stay.
+            if name not in ("libc.so.6", "libm.so.6"):
+                archive.file(f"lib/{name}", Path(path), 0o755)
+
+
+def _join(target, *parts):
+    with open(target, "wb") as out:
+        for part in parts:
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, out)
+
+
+@check(job=JOB)
+def user_disk(boot):
+    """L1's dom0 reads all of L0's disk in user space through blanket, persistent and not, and writes."""
+    sums = {only(boot, "l1", f"sum-{kind}") for kind in ("persistent", "granted")}
+    expect(len(sums) == 1, f"two ways to read, two contents: {sums}")
+    for kind in ("persistent", "granted"):
+        text = only(boot, "l1", f"read-{kind}")
+        expect(kind in text and f"{machine.DISK_SECTORS} sectors" in text, f"read: {text}")
+        progress(f"L0's disk ({machine.DISK_SECTORS // 2048} MiB) in L1's user space: {text}")
+    written = only(boot, "l1", "wrote")
+    expect(only(boot, "l1", "read-back") == written, "what was written isn't what is read")
+    expect(only(boot, "l0", "found") == written, "L0's disk has other bytes than were written")
+    changed = machine.changed_sectors(boot.disk)
+    expect(changed and max(changed) < WRITTEN // 512, f"sectors up to {max(changed, default=0)} changed")
+
+
+@check(job=JOB)
+def user_mint(boot):
+    """blanketctl finds a device in L0's store through the broker, and says what is wrong."""
+    expect("does blanketd run?" in only(boot, "l1", "no-broker"), "no word about blanketd")
+    expect("serving, as domain" in only(boot, "l1", "blanketd"), "blanketd doesn't serve")
+    expect("name vbd/51712" in only(boot, "l1", "mint"), only(boot, "l1", "mint"))
+    expect("an endpoint of this name" in only(boot, "l1", "again"), only(boot, "l1", "again"))
+    listed = json.loads(only(boot, "l1", "list"))
+    expect([entry["name"] for entry in listed if entry["state"] == "live"] == ["vbd/51712"],
+           f"listed: {listed}")
+    expect("is no domain that lives" in only(boot, "l1", "other"), only(boot, "l1", "other"))
+
+
+@check(job=JOB)
+def user_killed(boot):
+    """kill -9 of the process that has the disk, in the middle of I/O: the next one comes in."""
+    text = only(boot, "l1", "after-kill")
+    expect(f"{machine.DISK_SECTORS} sectors" in text, f"after the kill: {text}")
+    expect(only(boot, "l1", "after-kill-sum") == only(boot, "l1", "wrote"), "other bytes after the kill")
+
+
+@check(job=JOB)
+def user_broker_restarts(boot):
+    """blanketd is killed and started again under a disk in use: no I/O fails, a new client comes in."""
+    text = only(boot, "l1", "broker-restarted")
+    expect("held: no error" in text and "serving" in text, text)
+    text = only(boot, "l1", "after-restart")
+    expect(f"{machine.DISK_SECTORS} sectors" in text, f"after the restart: {text}")
+
+
+@check(job=JOB)
+def user_revoked(boot):
+    """A revoked endpoint serves nobody, drains, and the audit has the reason."""
+    expect("not connected" in only(boot, "l1", "revoked"), only(boot, "l1", "revoked"))
+    expect("vbd/51712" not in only(boot, "l1", "drained"), only(boot, "l1", "drained"))
+    expect(re.search(r"reason \w+", only(boot, "l1", "audit")), only(boot, "l1", "audit"))
+    came_to_its_end(boot)
+
+
+@check(job=NBD)
+def l2_on_an_l0_disk(boot):
+    """nbdkit and nbd-client give L1's dom0 L0's disk; its blkback serves a PV guest with it."""
+    expect(only(boot, "l1", "size") == str(machine.DISK_SECTORS), only(boot, "l1", "client"))
+    expect(only(boot, "l2-l1", "label") == "label of the disk in l1", "L2 read another label")
+    expect(only(boot, "l2-l1", "readback") == "written by l2-l1", "L2 read back something else")
+    expect(only(boot, "l0", "label") == "label of the disk in l1", "L0's disk has another label")
+    expect(only(boot, "l0", "written") == "written by l2-l1", "L0's disk hasn't what L2 wrote")
+    progress(f"L1's network block device: {only(boot, 'l1', 'read')}; {only(boot, 'l1', 'nbdkit')}")
+    came_to_its_end(boot)
