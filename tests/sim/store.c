@@ -396,6 +396,7 @@ static void a_flood_of_watches_and_requests(void **state)
     }
     assert_true(refused >= 200 - 20);
     for (i = 0; i < 2000; i++) {
+        (void)bed_op(&bed, 1, BLANKET_VERB_STORE_CONNECT, 1, bed_port(1 + i % 8, 1 + i));
         snprintf(path, sizeof(path), "w%u", i % 16);
         (void)ask(&bed, 1, BLANKET_VERB_STORE_WRITE, XS_MKDIR, BLANKET_ROOT_FRONTEND, 0, path,
                   (uint32_t)strlen(path) + 1);
