@@ -189,7 +189,7 @@ static struct disk_part *part_make(struct disk *disk, struct disk_job *job, uint
     }
     part->disk = disk;
     part->job = job;
-    part->data = job->buffer + at;
+    part->data = job->buffer ? job->buffer + at : NULL; /* a flush has none */
     part->size = size;
     part->request.operation = job->operation;
     part->request.segment_count = count;

@@ -35,7 +35,7 @@ over_libxen() {
   levels=$1
   shift
   if ! blanket run --below libxen --levels "$levels" --disk $device "$@" --json >/tmp/json 2>/tmp/said; then
-    mark problem "blanket run: $(cat /tmp/said)"
+    mark problem "blanket run: $(cat /tmp/said)" >&2 # stdout is the caller's figure
     return 1
   fi
   sed -n 's/.*"seconds": \([0-9.e-]*\).*/\1/p' /tmp/json
