@@ -41,7 +41,9 @@ BLANKET_EXTERN_C_BEGIN
  * Mint. The windows are carved from the guest's quotas. *handle is set on success only.
  * -BLANKET_ENOSPC (and *quota, if not NULL, says which) when the guest's quota or contiguous room is
  * used up, -BLANKET_EEXIST slot or name taken, -BLANKET_EPERM a second owner in the scope,
- * -BLANKET_EINVAL, -BLANKET_ENOENT no such guest. Nothing is changed then.
+ * -BLANKET_EBUSY the slot isn't drained yet, -BLANKET_ESTALE its generations have run out,
+ * -BLANKET_EINVAL (`below` needs call and send), -BLANKET_ENOENT no such guest. Nothing is changed
+ * then.
  */
 BLANKET_API BLANKET_MUST_CHECK int blanket_endpoint_mint(struct blanket_level *level,
                                                          const struct blanket_mint *mint,
@@ -67,7 +69,8 @@ BLANKET_API void blanket_endpoint_lost(struct blanket_level *level, const struct
 
 /*
  * Bind a broken endpoint to a new one below of the same name. The guest's handle stays.
- * -BLANKET_EBUSY while slots of the old one are left; -BLANKET_EINVAL if it isn't broken.
+ * What derives from it comes along. -BLANKET_EBUSY while slots of the old one are left; -BLANKET_EINVAL
+ * if it isn't broken, or is derived; -BLANKET_EPERM a second owner in the new scope.
  */
 BLANKET_API int blanket_endpoint_rebind(struct blanket_level *level, uint32_t guest, uint64_t handle,
                                         uint64_t below_endpoint, uint64_t scope,

@@ -24,7 +24,7 @@ struct blanket_limits {
 
 /* What a guest may hold in all; carved among its endpoints. */
 struct blanket_guest_limits {
-    uint32_t endpoints; /* 1..65535, the guest's own (slot 0) included */
+    uint32_t endpoints; /* 1..1024, the guest's own (slot 0) included */
     uint32_t grants;    /* slots: 0..65536 */
     uint32_t mappings;
     uint32_t ports;     /* the first chunk is the control port's */
@@ -57,7 +57,8 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_attach(struct blanket_level *le
 
 /*
  * A guest is gone (or restarts): dead at once; drained by blanket_work, which then calls the
- * platform's guest_gone. Idempotent.
+ * platform's guest_gone. Idempotent. No call of the guest may be under way or come later: its host
+ * has stopped its vCPUs.
  */
 BLANKET_API void blanket_guest_detach(struct blanket_level *level, uint32_t id);
 
@@ -81,7 +82,7 @@ BLANKET_API int blanket_hypercall(struct blanket_level *level, uint32_t id, uint
                                   uint64_t form, const uint64_t arguments[BLANKET_ARGUMENT_COUNT]);
 
 /*
- * The level's own worker: sweep what is dead or lost, at most `budget` slots. Returns 1 if there is
+ * The level's own worker: sweep what is dead or lost, at most `budget` slots and ends of endpoints. Returns 1 if there is
  * more that can be done now, 2 if what is left waits for a peer, 0 if nothing is left. One at a time.
  */
 BLANKET_API int blanket_work(struct blanket_level *level, uint32_t budget);

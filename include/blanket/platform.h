@@ -26,7 +26,7 @@ struct blanket_page {
 struct blanket_platform_ops {
     uint32_t size; /* sizeof(struct blanket_platform_ops), checked at create */
 
-    /* Administration only (create, attach, mint). Zeroed memory or NULL. */
+    /* Administration only (create, attach, mint). Zeroed memory, aligned to 8, or NULL. */
     void *(*alloc)(void *host, size_t size);
     void (*free)(void *host, void *memory, size_t size);
 
@@ -77,7 +77,7 @@ struct blanket_platform_ops {
     /* Please call blanket_work soon (soon = 1) or after a pause (0: a peer holds something). */
     void (*kick)(void *host, int soon);
 
-    /* Nothing of this guest is left: its cookie may be freed. From blanket_work or guest detach. */
+    /* Nothing of this guest is left: its cookie may be freed. From blanket_work. */
     void (*guest_gone)(void *host, void *guest);
 
     /* Optional (NULL): something happened to an endpoint of this guest (BLANKET_EVENT_*); its holder
