@@ -374,9 +374,9 @@ static void test_bad_indirect_requests(void **state)
     bed.front.segments = 64;
     bed.front.depth = 4;
     bed_connect(&bed);
-    table = bed.frontend->shared[bed.frontend->indirect_first].page.address;
+    table = bed.frontend->shared[bed.frontend->info.ring_pages].page.address;
     page_grant = bed.front_end.grant_base +
-                 bed.frontend->shared[bed.frontend->indirect_first].grant;
+                 bed.frontend->shared[bed.frontend->info.ring_pages].grant;
     for (uint32_t bad = 0; bad < 7; bad++) {
         union {
             struct blkif_request plain;
@@ -702,6 +702,37 @@ static void test_backend_properties(void **state)
     }
 }
 
+/* A stock backend (Linux's) says what it can do when it connects, and not before. */
+static void test_features_come_late(void **state)
+{
+    static const char *const keys[] = {"feature-persistent", "feature-flush-cache",
+                                       "feature-max-indirect-segments"};
+    static const char *const values[] = {"1", "1", "64"};
+
+    (void)state;
+    bed.front.segments = 32;
+    bed.front.persistent = true;
+    bed.front.depth = 8;
+    bed_backend(&bed);
+    for (uint32_t i = 0; i < 3; i++) {
+        bed_write(&bed, 1, keys[i], "0");
+    }
+    bed_frontend(&bed);
+    (void)blk_frontend_poll(bed.frontend);
+    assert_string_equal(bed_read(&bed, 0, "state"), "3");
+    assert_string_equal(bed_read(&bed, 0, "feature-persistent"), "1");
+    for (uint32_t i = 0; i < 3; i++) {
+        bed_write(&bed, 1, keys[i], values[i]);
+    }
+    bed_run(&bed);
+    assert_int_equal(blk_frontend_state(bed.frontend), BLK_FRONTEND_CONNECTED);
+    assert_true(bed.frontend->info.persistent);
+    assert_true(bed.frontend->info.flush);
+    assert_int_equal(bed.frontend->info.segments, 32);
+    check_disk();
+    bed_frontend_close(&bed);
+}
+
 /* The backend goes away with requests in flight: each is told, and pages are the frontend's again. */
 static void test_backend_leaves(void **state)
 {
@@ -762,6 +793,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frontend_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backend_properties, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_features_come_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backend_leaves, setup, teardown),
     };
 

@@ -36,8 +36,10 @@ static void front_event(void *context, uint32_t number)
 {
     struct root_host *host = context;
 
-    atomic_fetch_or(&host->front_events, 1u << (number - FRONT_BASE));
-    signal_fd(host->front_fd);
+    if (!atomic_load(&host->deaf)) {
+        atomic_fetch_or(&host->front_events, 1u << (number - FRONT_BASE));
+        signal_fd(host->front_fd);
+    }
 }
 
 static void back_event(void *context, uint32_t number)

@@ -25,6 +25,7 @@ struct root_host {
     atomic_uint flushes, opened;
     atomic_bool renew; /* the backend is to end and come again */
     atomic_bool away;  /* and not to come yet */
+    atomic_bool deaf;  /* no event wakes the frontend */
     /* Its own. */
     int file;
     uint64_t size;

@@ -104,6 +104,11 @@ void blk_frontend_event(struct blk_frontend *frontend, uint32_t port)
     }
 }
 
+void blk_frontend_look(struct blk_frontend *frontend)
+{
+    frontend->store_event = true;
+}
+
 static int store_take(struct blk_frontend *frontend)
 {
     int rc;

@@ -100,6 +100,9 @@ void blk_frontend_destroy(struct blk_frontend *frontend);
 /* An upcall for a port (the number that it names); others' are ignored. Only notes it: poll then. */
 void blk_frontend_event(struct blk_frontend *frontend, uint32_t port);
 
+/* As if each event had come: for a host whose events may be lost, now and then. Poll then. */
+void blk_frontend_look(struct blk_frontend *frontend);
+
 /* Do what can be done now: handshake, requests that wait, responses. 1: something was done. */
 int blk_frontend_poll(struct blk_frontend *frontend);
 

@@ -34,41 +34,41 @@ static int backend_number(struct blk_frontend *frontend, const char *key, uint64
 
 /* ---- pages ---- */
 
-static int pages_alloc(struct blk_frontend *frontend)
+/* Room for `count` more pages, and the pages. What there is of them is shared_count's from now on. */
+static int pages_alloc(struct blk_frontend *frontend, uint32_t count)
 {
-    frontend->shared = calloc(frontend->shared_count, sizeof(*frontend->shared));
-    if (frontend->shared == NULL) {
-        frontend->shared_count = 0;
+    uint32_t first = frontend->shared_count;
+    struct blk_shared *shared = realloc(frontend->shared, (first + count) * sizeof(*shared));
+
+    if (shared == NULL) {
         return -BLANKET_ENOMEM;
     }
-    for (uint32_t i = 0; i < frontend->shared_count; i++) {
-        frontend->shared[i].grant = BLK_GRANT_NONE;
-    }
-    for (uint32_t i = 0; i < frontend->shared_count; i++) {
-        int rc = frontend->config.page_alloc(frontend->config.context, &frontend->shared[i].page);
+    frontend->shared = shared;
+    for (uint32_t i = first; i < first + count; i++) {
+        int rc;
 
+        shared[i].grant = BLK_GRANT_NONE;
+        rc = frontend->config.page_alloc(frontend->config.context, &shared[i].page);
         if (rc != 0) {
-            frontend->shared[i].page.address = NULL;
             return rc;
         }
+        frontend->shared_count++;
     }
     return 0;
 }
 
-/* Share all pages. The backend only reads the indirect ones, but maps whatever it keeps mapped with
- * write access (io/blkif.h, note 8). */
-static int pages_share(struct blk_frontend *frontend)
+/* Share all pages from `next` on. The backend only reads the indirect ones, but maps whatever it keeps
+ * mapped with write access (io/blkif.h, note 8). */
+static int pages_share(struct blk_frontend *frontend, uint32_t next)
 {
-    uint32_t next = 0;
-
     while (next < frontend->shared_count) {
         uint32_t part = 0;
         int rc;
 
         while (part < BLK_INDIRECT_MAX && next + part < frontend->shared_count) {
             uint32_t i = next + part;
-            bool only_read = i >= frontend->indirect_first && i < frontend->pool_first &&
-                             !frontend->info.persistent;
+            bool only_read = frontend->indirect && i >= frontend->info.ring_pages &&
+                             i < frontend->pool_first && !frontend->info.persistent;
 
             frontend->access[part++].page = blk_frontend_page_item(
                 frontend, only_read ? BLANKET_ACCESS_READ : 3u, frontend->shared[i].page.frame);
@@ -107,9 +107,7 @@ static int pages_free(struct blk_frontend *frontend)
         }
     }
     for (uint32_t i = 0; i < frontend->shared_count; i++) {
-        if (frontend->shared[i].page.address != NULL) {
-            frontend->config.page_free(frontend->config.context, &frontend->shared[i].page);
-        }
+        frontend->config.page_free(frontend->config.context, &frontend->shared[i].page);
     }
     frontend->shared_count = 0;
     return 1;
@@ -117,19 +115,15 @@ static int pages_free(struct blk_frontend *frontend)
 
 /* ---- what we choose ---- */
 
-/* Ring, depth, segments and pool, from what the backend offers and our quota of grants allows. */
-static int shape_choose(struct blk_frontend *frontend, uint64_t order_max, uint64_t indirect_max)
+/* Depth, segments and pool, from what the backend offers and our quota of grants allows. */
+static int shape_choose(struct blk_frontend *frontend, uint64_t indirect_max)
 {
     struct blk_frontend_info *info = &frontend->info;
-    uint32_t order = frontend->config.ring_order;
-    uint32_t grants = frontend->device.grants.free_count;
-    uint32_t fixed, pool = 0;
+    uint32_t grants = frontend->device.grants.free_count; /* without the ring's */
+    uint32_t depth = blk_ring_entry_count(info->ring_pages), fixed, pool = 0;
 
-    order = order > order_max ? (uint32_t)order_max : order;
-    info->ring_pages = 1u << order;
-    info->depth = blk_ring_entry_count(info->ring_pages);
-    if (frontend->config.depth != 0 && frontend->config.depth < info->depth) {
-        info->depth = frontend->config.depth;
+    if (frontend->config.depth != 0 && frontend->config.depth < depth) {
+        depth = frontend->config.depth;
     }
     info->segments = frontend->config.segments;
     if (info->segments > BLK_SEGMENTS_MAX && info->segments > indirect_max) {
@@ -138,22 +132,21 @@ static int shape_choose(struct blk_frontend *frontend, uint64_t order_max, uint6
     }
     frontend->indirect = info->segments > BLK_SEGMENTS_MAX;
     /* Each request in flight has a page for its indirect segments: at least half is left for data. */
-    while (frontend->indirect && info->depth > 1 && info->ring_pages + info->depth > grants / 2) {
-        info->depth /= 2;
+    while (frontend->indirect && depth > 1 && depth > grants / 2) {
+        depth /= 2;
     }
-    fixed = info->ring_pages + (frontend->indirect ? info->depth : 0);
+    fixed = frontend->indirect ? depth : 0;
     if (fixed >= grants) {
         return -BLANKET_ENOSPC;
     }
     info->segments = info->segments > grants - fixed ? grants - fixed : info->segments;
     if (info->persistent) {
-        uint64_t wanted = (uint64_t)info->depth * info->segments;
+        uint64_t wanted = (uint64_t)depth * info->segments;
 
         pool = wanted > grants - fixed ? grants - fixed : (uint32_t)wanted;
     }
-    frontend->indirect_first = info->ring_pages;
-    frontend->pool_first = fixed;
-    frontend->shared_count = fixed + pool;
+    info->depth = depth;
+    frontend->pool_first = info->ring_pages + fixed;
     frontend->pool_free_count = pool;
     return 0;
 }
@@ -178,36 +171,61 @@ static int arrays_alloc(struct blk_frontend *frontend)
     return 0;
 }
 
+/* What is needed to publish a ring. A stock backend says only this much before it's connected. */
 static const char *ring_make(struct blk_frontend *frontend)
 {
-    uint64_t order_max, indirect_max, persistent, flush;
+    uint32_t order = frontend->config.ring_order;
+    uint64_t order_max;
     uint32_t number;
 
-    if (!backend_number(frontend, "max-ring-page-order", 0, &order_max) ||
-        !backend_number(frontend, "feature-max-indirect-segments", 0, &indirect_max) ||
-        !backend_number(frontend, "feature-persistent", 0, &persistent) ||
-        !backend_number(frontend, "feature-flush-cache", 0, &flush)) {
+    if (!backend_number(frontend, "max-ring-page-order", 0, &order_max)) {
         return "the backend's features can't be read";
     }
-    frontend->info.persistent = frontend->config.persistent && persistent != 0;
-    frontend->info.flush = flush != 0;
-    if (shape_choose(frontend, order_max, indirect_max) != 0) {
+    order = order > order_max ? (uint32_t)order_max : order;
+    frontend->info.ring_pages = 1u << order;
+    if (frontend->info.ring_pages >= frontend->device.grants.free_count) {
         return "the endpoint's quota of grants is too small for a ring";
     }
-    if (arrays_alloc(frontend) != 0 || pages_alloc(frontend) != 0) {
+    if (pages_alloc(frontend, frontend->info.ring_pages) != 0) {
         return "there is no memory for the ring";
     }
     for (uint32_t i = 0; i < frontend->info.ring_pages; i++) {
         frontend->ring.pages[i] = frontend->shared[i].page.address;
     }
     blk_ring_front_init(&frontend->ring, frontend->info.ring_pages);
-    if (pages_share(frontend) != 0) {
+    if (pages_share(frontend, 0) != 0) {
         return "the ring can't be granted";
     }
     if (blanket_guest_port_alloc(&frontend->device, &frontend->port, &number) != 0) {
         return "there is no event channel for the ring";
     }
     frontend->port_bound = true;
+    return NULL;
+}
+
+/* What else the backend can do: a stock one (Linux's xen-blkback) writes it when it connects. */
+static const char *features_take(struct blk_frontend *frontend)
+{
+    uint64_t indirect_max, persistent, flush;
+
+    if (!backend_number(frontend, "feature-max-indirect-segments", 0, &indirect_max) ||
+        !backend_number(frontend, "feature-persistent", 0, &persistent) ||
+        !backend_number(frontend, "feature-flush-cache", 0, &flush)) {
+        return "the backend's features can't be read";
+    }
+    frontend->info.persistent = frontend->config.persistent && persistent != 0;
+    frontend->info.flush = flush != 0;
+    if (shape_choose(frontend, indirect_max) != 0) {
+        return "the endpoint's quota of grants is too small for a request";
+    }
+    if (arrays_alloc(frontend) != 0 ||
+        pages_alloc(frontend, frontend->pool_first + frontend->pool_free_count -
+                                  frontend->info.ring_pages) != 0) {
+        return "there is no memory for requests";
+    }
+    if (pages_share(frontend, frontend->info.ring_pages) != 0) {
+        return "the pages of requests can't be granted";
+    }
     return NULL;
 }
 
@@ -264,7 +282,7 @@ static int parameters_write(struct blk_frontend *frontend, uint16_t transaction)
     }
     if (rc == 0) {
         rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
-                                              "feature-persistent", frontend->info.persistent);
+                                              "feature-persistent", frontend->config.persistent);
     }
     if (rc == 0) {
         rc = blanket_guest_store_write_number(store, BLANKET_ROOT_FRONTEND, transaction,
@@ -349,6 +367,9 @@ static void connect(struct blk_frontend *frontend)
 {
     const char *error = disk_read(frontend);
 
+    if (error == NULL) {
+        error = features_take(frontend);
+    }
     if (error == NULL && state_write(frontend, XenbusStateConnected) != 0) {
         error = "our state can't be written";
     }

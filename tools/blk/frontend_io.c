@@ -212,7 +212,7 @@ static void ring_put(struct blk_frontend *frontend, uint32_t slot)
     memset(&entry, 0, sizeof(entry));
     if (request->segment_count > BLK_SEGMENTS_MAX) {
         struct blkif_request_indirect *indirect = (struct blkif_request_indirect *)(void *)&entry;
-        const struct blk_shared *page = &frontend->shared[frontend->indirect_first + slot];
+        const struct blk_shared *page = &frontend->shared[frontend->info.ring_pages + slot];
 
         segments_write(frontend, slot, page->page.address);
         indirect->operation = BLKIF_OP_INDIRECT;

@@ -49,7 +49,7 @@ struct blk_frontend {
 
     struct blk_ring ring;
     struct blk_shared *shared; /* ring, then one indirect page a slot if there are, then the pool */
-    uint32_t shared_count, indirect_first, pool_first;
+    uint32_t shared_count, pool_first;
     uint32_t port;
     bool port_bound;
 

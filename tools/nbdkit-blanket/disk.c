@@ -46,7 +46,9 @@ static void wait_for(struct disk *disk, int milliseconds)
     if (disk->open) {
         ready[1].fd = disk->config.host->fd(disk->config.host->context);
     }
-    (void)poll(ready, 2, milliseconds);
+    if (poll(ready, 2, milliseconds) == 0 && disk->frontend != NULL) {
+        blk_frontend_look(disk->frontend);
+    }
     if ((ready[0].revents & POLLIN) != 0 && read(disk->kick, &count, sizeof(count)) < 0) {
         return; /* somebody else's read: there is no somebody else */
     }
@@ -55,16 +57,19 @@ static void wait_for(struct disk *disk, int milliseconds)
     }
 }
 
-/* For the frontend's questions to the store, which it asks one after the other. */
+/* For the frontend's questions to the store, which it asks one after the other. An answer whose event was
+ * lost is found at the next tick. */
 static int wait_for_store(void *context)
 {
     struct disk *disk = context;
     struct pollfd ready = {.fd = disk->config.host->fd(disk->config.host->context),
                            .events = POLLIN};
 
-    if (poll(&ready, 1, STORE_MS) <= 0) {
-        return -BLANKET_EAGAIN;
+    if (poll(&ready, 1, TICK_MS) <= 0) {
+        disk->store_silence += TICK_MS;
+        return disk->store_silence < STORE_MS ? 0 : -BLANKET_EAGAIN;
     }
+    disk->store_silence = 0;
     events_take(disk);
     return 0;
 }
@@ -112,6 +117,7 @@ static int connect_begin(struct disk *disk)
         return status;
     }
     disk->open = true;
+    disk->store_silence = 0;
     config.endpoint = &endpoint;
     config.context = disk;
     status = blk_frontend_create(&config, &disk->frontend);

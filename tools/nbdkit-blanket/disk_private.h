@@ -50,6 +50,7 @@ struct disk {
     /* The thread's. */
     struct blk_frontend *frontend;
     bool open; /* the host is */
+    uint32_t store_silence; /* milliseconds that the store has been waited for in vain */
     struct blk_frontend_info now;
     struct blk_page *pages; /* free ones, for data when grants aren't persistent */
     uint32_t page_count, page_total;
