@@ -64,7 +64,8 @@ static void info_init(struct blanket_wire_endpoint *info, const struct blanket_r
     info->port_count = end->ports;
 }
 
-/* Real stores answer later: no reply comes along with its request, an event says that it's there. */
+/* Real stores answer later: no reply comes along with its request, an event says that it's there; and a
+ * broker has to take leave of the store below before a connection is gone. */
 static int late_call(void *context, struct blanket_call *call)
 {
     struct root_host *host = context;
@@ -72,6 +73,16 @@ static int late_call(void *context, struct blanket_call *call)
     struct blanket_call inner = *call;
     int status;
 
+    if (call->verb == BLANKET_VERB_STORE_DISCONNECT) {
+        host->leaving = (host->leaving + 1) % 4;
+    }
+    if (host->leaving != 0) {
+        bool asked = call->verb == BLANKET_VERB_STORE_DISCONNECT;
+
+        call->results[0] = blanket_result(asked ? -BLANKET_EBUSY : -BLANKET_ENOENT, 0);
+        call->done = 1;
+        return 0;
+    }
     if (call->verb >> 12 == BLANKET_ROOM_XENSTORE && call->verb != BLANKET_VERB_STORE_RECEIVE) {
         inner.reply_max = 0;
     }

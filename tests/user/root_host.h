@@ -38,6 +38,7 @@ struct root_host {
     uint32_t pages_out;
     atomic_uint front_events, back_events; /* bit per port */
     int front_fd, back_fd;
+    uint32_t leaving; /* times that the frontend has asked to leave the store, in vain */
     atomic_bool stop;
     pthread_t thread;
     struct blk_backend *backend;

@@ -113,7 +113,7 @@ static int store_take(struct blk_frontend *frontend)
 {
     int rc;
 
-    if (!frontend->store_event || !frontend->store_connected) {
+    if (!frontend->store_event || !frontend->store_connected || frontend->leaving) {
         return 0;
     }
     frontend->store_event = false; /* before: what comes meanwhile isn't lost */

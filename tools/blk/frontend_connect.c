@@ -415,6 +415,7 @@ static int closing_step(struct blk_frontend *frontend)
     if (!blk_frontend_teardown(frontend)) {
         return 0;
     }
+    frontend->leaving = true;
     if (frontend->store_connected) {
         frontend->store_connected = blanket_guest_store_disconnect(&frontend->store) != 0;
     }
@@ -429,7 +430,7 @@ static void backend_state_read(struct blk_frontend *frontend)
 {
     uint64_t state = 0;
 
-    if (!frontend->store_connected) {
+    if (!frontend->store_connected || frontend->leaving) {
         return;
     }
     if (!backend_number(frontend, "state", XenbusStateUnknown, &state)) {

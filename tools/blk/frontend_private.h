@@ -43,6 +43,7 @@ struct blk_frontend {
     struct blk_frontend_stats stats;
     bool store_connected, watching;
     bool store_event, backend_changed, doorbell;
+    bool leaving; /* the store: it isn't asked any more, and may not have answered that yet */
     bool closing_told, closed_told; /* our state in the store is Closing, or Closed */
     uint32_t backend_state;
     bool published; /* our state in the store is Initialised */
