@@ -349,6 +349,7 @@ struct blanket_guest_store {
     struct blanket_guest_request *pending, *finished, **finished_end;
     struct blanket_guest_watch *watches;
     uint32_t port;
+    uint32_t old_port, old; /* old: 1: old_port is being left, see reconnect */
     uint32_t next_request;
     uint32_t next_watch;
     uint32_t next_transaction;
@@ -370,6 +371,17 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_connect(struct blanket_gu
 
 /* Ends it: what is pending is done with -BLANKET_ENOTCONN (callbacks now). Not 0: do it again. */
 BLANKET_API int blanket_guest_store_disconnect(struct blanket_guest_store *store);
+
+/*
+ * After -BLANKET_ENOTCONN: whoever served the store is gone, or is another by now. A new connection, without
+ * the watches and transactions of the old one; what was pending is done with -BLANKET_ENOTCONN (callbacks
+ * now). The old one is left, by poll, once the new one is there: a device that its last connection leaves is
+ * closed. So this needs a second port, and a quota of two connections. -BLANKET_ENOTCONN: nobody serves the
+ * store yet, or the endpoint is broken; -BLANKET_EBUSY: the one before isn't left yet. All stays as it is
+ * then: try again later. Not from callbacks.
+ */
+BLANKET_API BLANKET_MUST_CHECK int blanket_guest_store_reconnect(
+    struct blanket_guest_store *store);
 
 /* The port whose event says: poll. */
 BLANKET_API uint32_t blanket_guest_store_port(const struct blanket_guest_store *store);

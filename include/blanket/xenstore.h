@@ -55,6 +55,10 @@ struct blanket_store_root_spec {
  * paths are the store's own, special watches too, and the store judges them. */
 #define BLANKET_STORE_VIEW_RAW 1u
 
+/* It was in use at a server before this one: its device may be open, and is closed when the last connection
+ * goes, as if it had been opened here. */
+#define BLANKET_STORE_VIEW_USED 2u
+
 struct blanket_store_view_spec {
     struct blanket_store_root_spec roots[BLANKET_ROOT_COUNT];
     uint64_t cookie; /* for ops->event */

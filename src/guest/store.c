@@ -75,7 +75,21 @@ static void finished_call(struct blanket_guest_store *store)
     }
 }
 
-int blanket_guest_store_disconnect(struct blanket_guest_store *store)
+/* 0: there is no old connection, any more. */
+static int old_leave(struct blanket_guest_store *store)
+{
+    int rc = 0;
+
+    if (store->old) {
+        rc = blanket_guest_port_destroy(store->device, BLANKET_VERB_STORE_DISCONNECT,
+                                        store->old_port);
+        store->old = rc != 0;
+    }
+    return rc;
+}
+
+/* Nobody will answer any more. */
+static void pending_fail(struct blanket_guest_store *store)
 {
     struct blanket_guest_request *request = store->pending;
 
@@ -88,7 +102,41 @@ int blanket_guest_store_disconnect(struct blanket_guest_store *store)
         request = next;
     }
     finished_call(store);
-    return blanket_guest_port_destroy(store->device, BLANKET_VERB_STORE_DISCONNECT, store->port);
+}
+
+int blanket_guest_store_disconnect(struct blanket_guest_store *store)
+{
+    int rc;
+
+    pending_fail(store);
+    rc = old_leave(store);
+    return rc != 0 ? rc
+                   : blanket_guest_port_destroy(store->device, BLANKET_VERB_STORE_DISCONNECT,
+                                                store->port);
+}
+
+int blanket_guest_store_reconnect(struct blanket_guest_store *store)
+{
+    uint32_t port, value;
+    int rc;
+
+    if (store->polling || old_leave(store) != 0) {
+        return -BLANKET_EBUSY;
+    }
+    rc = blanket_guest_port_create(store->device, BLANKET_VERB_STORE_CONNECT, 0, &port, &value);
+    if (rc == -BLANKET_EIO) {
+        store->old_port = port; /* it may be there: it is left again */
+        store->old = 1;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    store->old_port = store->port;
+    store->old = 1;
+    store->port = port;
+    pending_fail(store);
+    (void)old_leave(store);
+    return 0;
 }
 
 /* Take the request out of those that wait. 0: it wasn't there. */
@@ -237,6 +285,7 @@ int blanket_guest_store_poll(struct blanket_guest_store *store)
         return 0;
     }
     store->polling = 1;
+    (void)old_leave(store);
     finished_call(store);
     for (uint32_t i = 0; more == 1 && i < RECEIVE_MAX; i++) {
         uint32_t size = 0;

@@ -150,6 +150,13 @@ static void view_begin(struct store_view *view, const struct blanket_store_view_
     view->watch_max = spec->watches;
     view->transaction_max = spec->transactions;
     view->touched = 0;
+    for (unsigned i = 0; (spec->flags & BLANKET_STORE_VIEW_USED) != 0 && i < BLANKET_ROOT_COUNT;
+         i++) {
+        if (spec->roots[i].path != NULL &&
+            (spec->roots[i].rights & 1u << BLANKET_RIGHT_STORE_WRITE) != 0) {
+            view->touched |= (uint8_t)(1u << i);
+        }
+    }
     view->close_step = STORE_CLOSE_NONE;
     view->close_busy = 0;
     memset(view->ports, 0, view->port_count * sizeof(*view->ports));
@@ -163,7 +170,7 @@ int blanket_store_view_add(struct blanket_store *store, const struct blanket_sto
     uint32_t first = 0;
     unsigned i;
 
-    if ((spec->flags & ~BLANKET_STORE_VIEW_RAW) != 0 || spec->connections > 0xffffu ||
+    if ((spec->flags & ~(BLANKET_STORE_VIEW_RAW | BLANKET_STORE_VIEW_USED)) != 0 || spec->connections > 0xffffu ||
         ports > BLANKET_SLOT_INDEX_MAX + 1) {
         return -BLANKET_EINVAL;
     }

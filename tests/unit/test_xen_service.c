@@ -249,6 +249,7 @@ static void test_broker_dies(void **state)
 {
     struct fake *f = *state;
     uint64_t view = add(f, 2, 4), gone = add(f, 1, 1);
+    struct blanket_xen_view spec;
 
     blanket_xen_service_broker(&f->service, 1);
     assert_int_equal(ask(f, view, BLANKET_VERB_STORE_CONNECT, port(0, 1), NULL), 0);
@@ -266,14 +267,38 @@ static void test_broker_dies(void **state)
     assert_int_equal(f->last_raised, EVENT_FIRST);
     free_views(f);
     assert_null(f->views[1].memory);
-    /* What was closing is closed, what was open is lost, and says so until it's connected anew. */
-    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_DISCONNECT, port(3, 1), NULL), 0);
+    /* What was closing is the new one's to close, what was open is lost, and says so until it's connected
+     * anew. */
+    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_DISCONNECT, port(3, 1), NULL),
+                     -BLANKET_EBUSY);
     assert_int_equal(ask(f, view, BLANKET_VERB_STORE_RECEIVE, port(0, 1), NULL), -BLANKET_ENOTCONN);
     assert_int_equal(ask(f, view, BLANKET_VERB_STORE_READ, port(0, 1), NULL), -BLANKET_ENOTCONN);
     assert_int_equal(answer(f, view, port(0, 1), XS_READ, 1), -BLANKET_ENOENT);
-    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_DISCONNECT, port(0, 1), NULL), 0);
     expect_frame(f, BLANKET_XEN_FRAME_VIEW);
+    memcpy(&spec, f->frame.payload, sizeof(spec));
+    assert_int_equal(spec.flags, BLANKET_XEN_VIEW_USED);
+    expect_frame(f, BLANKET_XEN_FRAME_DISCONNECT);
+    assert_int_equal(f->frame.items[0], port(3, 1));
     assert_int_equal(blanket_xen_service_next(&f->service, &f->frame), -BLANKET_ENOENT);
+    assert_int_equal(blanket_xen_service_closed(&f->service, view, port(3, 1)), 0);
+    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_DISCONNECT, port(3, 1), NULL), 0);
+    /* A caller that goes on connects first: so the device isn't left. What it had is taken leave of. */
+    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_CONNECT, port(3, 2), NULL), 0);
+    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_DISCONNECT, port(0, 1), NULL),
+                     -BLANKET_EBUSY);
+    expect_frame(f, BLANKET_XEN_FRAME_CONNECT);
+    expect_frame(f, BLANKET_XEN_FRAME_DISCONNECT);
+    /* Without a broker it has to wait for one; one that comes is told of by an event. */
+    blanket_xen_service_broker(&f->service, 0);
+    assert_int_equal(ask(f, view, BLANKET_VERB_STORE_DISCONNECT, port(0, 1), NULL),
+                     -BLANKET_EBUSY);
+    f->raised = 0;
+    blanket_xen_service_broker(&f->service, 1);
+    assert_int_equal(f->raised, 1);
+    assert_int_equal(f->last_raised, EVENT_FIRST + 3);
+    expect_frame(f, BLANKET_XEN_FRAME_VIEW);
+    expect_frame(f, BLANKET_XEN_FRAME_DISCONNECT);
+    assert_int_equal(blanket_xen_service_closed(&f->service, view, port(0, 1)), 0);
     assert_int_equal(ask(f, view, BLANKET_VERB_STORE_CONNECT, port(0, 2), NULL), 0);
     f->number = 17;
     assert_int_equal(ask(f, view, BLANKET_VERB_STORE_WRITE_PORT, port(0, 2), NULL), 0);

@@ -543,7 +543,7 @@ static void test_view_specs(void **state)
     assert_int_equal(blanket_store_view_remove(fake.store, view), 0);
     view = 77;
     spec = fake_spec(1);
-    spec.flags = 2;
+    spec.flags = 4;
     assert_int_equal(blanket_store_view_add(fake.store, &spec, &view), -BLANKET_EINVAL);
     spec = fake_spec(1);
     spec.roots[0].rights = 1u << BLANKET_RIGHT_GRANT_MAP;

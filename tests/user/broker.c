@@ -273,6 +273,34 @@ static void a_restart_starts_clean(void **state)
     expect(4, XS_READ, "1");
 }
 
+/* A caller left while there was no broker: the device that it had open is closed by the next one. */
+static void what_was_left_between_brokers_is_closed(void **state)
+{
+    struct blanket_xen_frame *frame;
+    struct blanket_xen_view view;
+
+    (void)state;
+    connected();
+    bed_write(&bed, 1, BLANKET_ROOT_FRONTEND, "state", "4");
+    assert_int_equal(bed_run(&bed), 0);
+    for (uint32_t used = 0; used < 2; used++) {
+        bed_start(&bed);
+        bed.closed_count = 0;
+        bed_view(&bed, VIEW, 8, 4);
+        frame = &bed.frames[(bed.frame_first + bed.frame_count - 1) % FRAMES_MAX];
+        memcpy(&view, frame->payload, sizeof(view));
+        view.flags = used ? BLANKET_XEN_VIEW_USED : 0;
+        memcpy(frame->payload, &view, sizeof(view));
+        frame = bed_frame(&bed, BLANKET_XEN_FRAME_DISCONNECT, VIEW);
+        frame->items[0] = PORT;
+        frame->item_count = 1;
+        assert_int_equal(bed_run(&bed), 0);
+        assert_int_equal(bed.closed_count, 1);
+        assert_int_equal(bed.closed_port[0], PORT);
+        assert_string_equal(bed_store(&bed, open_state), used ? "6" : "4");
+    }
+}
+
 static void who_we_are_is_asked_if_unsaid(void **state)
 {
     (void)state;
@@ -408,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_view_that_does_not_fit_is_told_so, setup, teardown),
         cmocka_unit_test_setup_teardown(disconnecting_closes_the_device, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_endpoint_closes_its_device, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_left_between_brokers_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_starts_clean, setup, teardown),
         cmocka_unit_test_setup_teardown(who_we_are_is_asked_if_unsaid, setup, teardown),
         cmocka_unit_test_setup_teardown(a_broken_store_ends_it, setup, teardown),

@@ -51,7 +51,7 @@ def mints():
     assert json.loads(out) == [{"endpoint": "5.7", "name": "x"}]
     assert "mint domain 4 rights 11 flags 0 peer 5 grants 7 ports 4 connections 0" in errors, errors
     _, errors = ctl("mint", "4", "--name", "x", "--raw", "--ports", "2")
-    assert "flags 6 peer 7ffb grants 0 ports 2 connections 1" in errors, errors
+    assert "flags 6 peer 7ffb grants 0 ports 2 connections 2" in errors, errors
     assert "--share" in ctl("mint", "4", "--name", "x", "--peer", "0", status=1)[1]
     ctl("mint", "4", "--name", "x", "--peer", "0", "--share")
     assert "blanketctl limits" in ctl("mint", "4", "--name", "x", "--peer", "1", "--grants", "1001",

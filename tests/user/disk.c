@@ -255,6 +255,36 @@ static void the_backend_may_go_and_come(void **state)
     end();
 }
 
+/* The store's broker dies, and another comes: no request fails, and the backend's end is still noticed. */
+static void another_broker_is_no_end(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000000};
+    uint8_t buffer[8192];
+    int error = 0;
+
+    (void)state;
+    begin(true, 256, 2, 1024);
+    for (uint32_t round = 0; round < 3; round++) {
+        root_host_lose_store(&host);
+        for (uint32_t i = 0; i < 10; i++) {
+            assert_int_equal(disk_transfer(disk, BLK_READ, buffer, sizeof(buffer), i * 4096), 0);
+            assert_memory_equal(buffer, image + i * 4096, sizeof(buffer));
+        }
+        (void)nanosleep(&pause, NULL);
+        assert_false(atomic_load(&host.lose)); /* it was noticed */
+    }
+    assert_int_equal(atomic_load(&host.opened), 1);
+    assert_int_equal(log_lines, 0);
+    atomic_store(&host.away, true);
+    atomic_store(&host.renew, true);
+    for (uint32_t i = 0; i < 200 && error == 0; i++) {
+        error = disk_transfer(disk, BLK_READ, buffer, sizeof(buffer), 4096);
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_int_equal(error, EIO);
+    end();
+}
+
 /* Nobody serves the device: told in time, with nothing left behind. */
 static void no_backend_is_told(void **state)
 {
@@ -321,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_small_quota),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(the_backend_may_go_and_come),
+        cmocka_unit_test(another_broker_is_no_end),
         cmocka_unit_test(no_backend_is_told),
         cmocka_unit_test(lost_events_cost_time_only),
     };

@@ -74,12 +74,22 @@ static int late_call(void *context, struct blanket_call *call)
     int status;
 
     if (call->verb == BLANKET_VERB_STORE_DISCONNECT) {
-        host->leaving = (host->leaving + 1) % 4;
+        host->leaving = host->leaving_port == call->items[0] ? (host->leaving + 1) % 4 : 1;
+        host->leaving_port = call->items[0];
     }
-    if (host->leaving != 0) {
+    if (host->leaving != 0 && host->leaving_port == call->items[0]) {
         bool asked = call->verb == BLANKET_VERB_STORE_DISCONNECT;
 
         call->results[0] = blanket_result(asked ? -BLANKET_EBUSY : -BLANKET_ENOENT, 0);
+        call->done = 1;
+        return 0;
+    }
+    if (call->verb == BLANKET_VERB_STORE_RECEIVE && atomic_exchange(&host->lose, false)) {
+        host->lost = call->items[0];
+    }
+    if (call->verb >> 12 == BLANKET_ROOM_XENSTORE && call->verb != BLANKET_VERB_STORE_DISCONNECT &&
+        call->items[0] == host->lost) {
+        call->results[0] = blanket_result(-BLANKET_ENOTCONN, 0);
         call->done = 1;
         return 0;
     }
@@ -323,7 +333,7 @@ static int root_make(struct root_host *host)
                                                .grants = host->grants,
                                                .mappings = 4096,
                                                .ports = PORTS,
-                                               .connections = 1,
+                                               .connections = 2,
                                                .requests = 4,
                                                .watches = 4,
                                                .transactions = 2};
@@ -361,6 +371,14 @@ int root_host_start(struct root_host *host, const char *path)
         return -1;
     }
     return pthread_create(&host->thread, NULL, back_thread, host) == 0 ? 0 : -1;
+}
+
+void root_host_lose_store(struct root_host *host)
+{
+    atomic_store(&host->lose, true);
+    for (uint32_t i = 0; i < PORTS; i++) {
+        front_event(host, FRONT_BASE + i);
+    }
 }
 
 void root_host_stop(struct root_host *host)

@@ -38,7 +38,10 @@ struct root_host {
     uint32_t pages_out;
     atomic_uint front_events, back_events; /* bit per port */
     int front_fd, back_fd;
-    uint32_t leaving; /* times that the frontend has asked to leave the store, in vain */
+    atomic_bool lose; /* the store's connection, with the next RECEIVE */
+    uint64_t lost;    /* its port */
+    uint64_t leaving_port; /* the frontend has asked to leave the store by it... */
+    uint32_t leaving;      /* ...so often, in vain */
     atomic_bool stop;
     pthread_t thread;
     struct blk_backend *backend;
@@ -47,5 +50,7 @@ struct root_host {
 /* The caller has set what is set before, in zeroed memory. 0, or -1. */
 int root_host_start(struct root_host *host, const char *path);
 void root_host_stop(struct root_host *host);
+/* The broker of the store dies, and another is there: the connection is lost. */
+void root_host_lose_store(struct root_host *host);
 
 #endif

@@ -11,21 +11,25 @@ static void backend_changed(struct blanket_guest_watch *watch, const char *path)
     frontend->backend_changed = true;
 }
 
+static int watch_begin(struct blk_frontend *frontend)
+{
+    int rc;
+
+    frontend->watch.changed = backend_changed;
+    frontend->watch.context = frontend;
+    frontend->backend_changed = true;
+    rc = blanket_guest_store_watch(&frontend->store, &frontend->watch, BLANKET_ROOT_BACKEND,
+                                   "state");
+    return rc > 0 ? -BLANKET_EPERM : rc;
+}
+
 static int store_open(struct blk_frontend *frontend)
 {
     int rc = blanket_guest_store_connect(&frontend->store, &frontend->device, frontend->config.wait,
                                          frontend->config.context);
 
     frontend->store_connected = rc == 0 || rc == -BLANKET_EIO;
-    if (rc == 0) {
-        frontend->watch.changed = backend_changed;
-        frontend->watch.context = frontend;
-        frontend->backend_changed = true;
-        rc = blanket_guest_store_watch(&frontend->store, &frontend->watch, BLANKET_ROOT_BACKEND,
-                                       "state");
-        frontend->watching = rc == 0;
-    }
-    return rc > 0 ? -BLANKET_EPERM : rc;
+    return rc == 0 ? watch_begin(frontend) : rc;
 }
 
 int blk_frontend_create(const struct blk_frontend_config *config, struct blk_frontend **result)
@@ -109,17 +113,66 @@ void blk_frontend_look(struct blk_frontend *frontend)
     frontend->store_event = true;
 }
 
+bool blk_frontend_store_lost(struct blk_frontend *frontend, int status)
+{
+    /* Before there is a ring nothing is lost by beginning anew. */
+    if (status == -BLANKET_ENOTCONN && frontend->published) {
+        frontend->store_lost = true;
+    }
+    return frontend->store_lost;
+}
+
+static bool endpoint_broken(struct blk_frontend *frontend)
+{
+    struct blanket_wire_endpoint info;
+
+    return blanket_guest_query(frontend->config.guest, frontend->device.endpoint, &info) == 0 &&
+           info.state != BLANKET_ENDPOINT_LIVE;
+}
+
+/* A new connection, with a new watch. While nobody serves the store there is none; the next event, or look,
+ * tries again. */
+static void store_reopen(struct blk_frontend *frontend)
+{
+    int rc = blanket_guest_store_reconnect(&frontend->store);
+
+    frontend->store_event = false;
+    if (rc == 0) {
+        rc = watch_begin(frontend);
+    }
+    frontend->store_lost = rc != 0;
+    if (rc == -BLANKET_ENOSPC || (rc != 0 && endpoint_broken(frontend))) {
+        frontend->store_lost = false;
+        frontend->closing_told = true; /* we can tell nobody; a level closes what its holder leaves */
+        frontend->closed_told = true;
+        frontend->backend_state = XenbusStateUnknown;
+        blk_frontend_fail(frontend, rc == -BLANKET_ENOSPC
+                                        ? "the store's connection is lost, and the quota of "
+                                          "connections or ports allows no second one"
+                                        : "the endpoint lost its device below");
+    }
+}
+
 static int store_take(struct blk_frontend *frontend)
 {
     int rc;
 
-    if (!frontend->store_event || !frontend->store_connected || frontend->leaving) {
+    if (!frontend->store_event || frontend->leaving) {
+        return 0;
+    }
+    if (frontend->store_lost) {
+        store_reopen(frontend);
+        return !frontend->store_lost;
+    }
+    if (!frontend->store_connected) {
         return 0;
     }
     frontend->store_event = false; /* before: what comes meanwhile isn't lost */
     rc = blanket_guest_store_poll(&frontend->store);
     frontend->store_event |= rc == 1 || rc == -BLANKET_EAGAIN; /* there is more, or it is busy */
-    if (rc < 0 && rc != -BLANKET_EAGAIN) {
+    if (rc < 0 && rc != -BLANKET_EAGAIN && blk_frontend_store_lost(frontend, rc)) {
+        frontend->store_event = true; /* try at once */
+    } else if (rc < 0 && rc != -BLANKET_EAGAIN) {
         blk_frontend_fail(frontend, "the store doesn't answer any more");
     }
     return 1;

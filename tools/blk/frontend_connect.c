@@ -323,6 +323,16 @@ static int state_write(struct blk_frontend *frontend, enum xenbus_state state)
                                             state);
 }
 
+/* Say that we close: true once it's said, or can't be. False: the store's connection is being made anew. */
+static bool state_tell(struct blk_frontend *frontend, enum xenbus_state state)
+{
+    if (!frontend->store_lost && frontend->store_connected &&
+        blk_frontend_store_lost(frontend, state_write(frontend, state))) {
+        frontend->store_event = true;
+    }
+    return !frontend->store_lost;
+}
+
 /* ---- what the disk is ---- */
 
 static const char *disk_read(struct blk_frontend *frontend)
@@ -399,8 +409,10 @@ static int closing_step(struct blk_frontend *frontend)
         return 0;
     }
     if (!frontend->closing_told) {
-        (void)state_write(frontend, XenbusStateClosing);
-        frontend->closing_told = true;
+        frontend->closing_told = state_tell(frontend, XenbusStateClosing);
+    }
+    if (!frontend->closing_told) {
+        return 0;
     }
     /* A backend that never had our ring has nothing to let go of. */
     if (frontend->published && frontend->backend_state >= XenbusStateInitialised &&
@@ -409,10 +421,9 @@ static int closing_step(struct blk_frontend *frontend)
     }
     /* Stock backends unmap when we say Closed, ours when we say Closing. */
     if (!frontend->closed_told) {
-        (void)state_write(frontend, XenbusStateClosed);
-        frontend->closed_told = true;
+        frontend->closed_told = state_tell(frontend, XenbusStateClosed);
     }
-    if (!blk_frontend_teardown(frontend)) {
+    if (!frontend->closed_told || !blk_frontend_teardown(frontend)) {
         return 0;
     }
     frontend->leaving = true;
@@ -429,13 +440,17 @@ static int closing_step(struct blk_frontend *frontend)
 static void backend_state_read(struct blk_frontend *frontend)
 {
     uint64_t state = 0;
+    int rc;
 
-    if (!frontend->store_connected || frontend->leaving) {
+    if (!frontend->store_connected || frontend->leaving || frontend->store_lost) {
         return;
     }
-    if (!backend_number(frontend, "state", XenbusStateUnknown, &state)) {
-        state = XenbusStateUnknown;
+    rc = blanket_guest_store_read_number(&frontend->store, BLANKET_ROOT_BACKEND, 0, "state", &state);
+    if (rc != 0 && blk_frontend_store_lost(frontend, rc)) {
+        frontend->store_event = true;
+        return;
     }
+    state = rc == 0 ? state : (uint64_t)XenbusStateUnknown;
     frontend->backend_state = state <= XenbusStateReconfigured ? (uint32_t)state
                                                                : (uint32_t)XenbusStateUnknown;
 }

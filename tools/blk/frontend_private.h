@@ -41,7 +41,8 @@ struct blk_frontend {
     const char *error;
     struct blk_frontend_info info;
     struct blk_frontend_stats stats;
-    bool store_connected, watching;
+    bool store_connected;
+    bool store_lost; /* by a broker that went: connect anew, the device is as it was */
     bool store_event, backend_changed, doorbell;
     bool leaving; /* the store: it isn't asked any more, and may not have answered that yet */
     bool closing_told, closed_told; /* our state in the store is Closing, or Closed */
@@ -73,6 +74,9 @@ struct blk_frontend {
 /* The item that names a page, with what the backend may do with it. */
 uint64_t blk_frontend_page_item(const struct blk_frontend *frontend, unsigned access,
                                 uint64_t frame);
+
+/* A call to the store said that its connection is lost. False: it said something else. */
+bool blk_frontend_store_lost(struct blk_frontend *frontend, int status);
 
 /* frontend_connect.c: what the backend's state asks for. 1: something was done. */
 int blk_frontend_step(struct blk_frontend *frontend);

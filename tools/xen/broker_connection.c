@@ -99,7 +99,12 @@ void broker_connection_close(struct broker *broker, struct broker_view *view, ui
 {
     struct broker_connection *connection = broker_connection_find(view, port);
 
-    if (connection == NULL) { /* as a destroy of what isn't there: it is gone */
+    if (connection == NULL) {
+        /* The broker before us had it: it is one of ours for as long as it takes to close the device. */
+        broker_connection_open(broker, view, port);
+        connection = broker_connection_find(view, port);
+    }
+    if (connection == NULL) {
         (void)broker_closed(broker, view->name, port);
         return;
     }

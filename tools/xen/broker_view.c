@@ -45,7 +45,7 @@ static int spec_make(const struct broker *broker, const struct blanket_xen_view 
     const uint32_t all = look | 1u << BLANKET_RIGHT_STORE_WRITE;
 
     memset(spec, 0, sizeof(*spec));
-    if ((from->flags & ~BLANKET_XEN_MINT_RAW) != 0 ||
+    if ((from->flags & ~(BLANKET_XEN_MINT_RAW | BLANKET_XEN_VIEW_USED)) != 0 ||
         !path_of(from->frontend, &spec->roots[BLANKET_ROOT_FRONTEND].path) ||
         !path_of(from->backend, &spec->roots[BLANKET_ROOT_BACKEND].path)) {
         return -BLANKET_EINVAL;
@@ -53,9 +53,12 @@ static int spec_make(const struct broker *broker, const struct blanket_xen_view 
     spec->roots[BLANKET_ROOT_FRONTEND].rights = all;
     spec->roots[BLANKET_ROOT_BACKEND].rights = look;
     if ((from->flags & BLANKET_XEN_MINT_RAW) != 0) {
-        spec->flags = BLANKET_STORE_VIEW_RAW;
+        spec->flags = BLANKET_STORE_VIEW_RAW; /* of no device */
         spec->roots[BLANKET_ROOT_ALL].path = "/";
         spec->roots[BLANKET_ROOT_ALL].rights = all;
+    }
+    if (from->flags == BLANKET_XEN_VIEW_USED) {
+        spec->flags = BLANKET_STORE_VIEW_USED;
     }
     spec->self_domid = broker->self;
     spec->peer_domid = from->peer;

@@ -268,7 +268,7 @@ int ctl_mint(struct ctl *ctl, char **arguments, const struct ctl_options *option
     mint.grants = ctl_or_else(options->grants, peer ? 512 : 0);
     mint.ports = ctl_or_else(options->ports, 4);
     if ((mint.flags & BLANKET_XEN_MINT_STORE) != 0) {
-        mint.connections = ctl_or_else(options->connections, 1);
+        mint.connections = ctl_or_else(options->connections, 2);
         mint.requests = ctl_or_else(options->requests, 8);
         mint.watches = ctl_or_else(options->watches, 8);
         mint.transactions = ctl_or_else(options->transactions, 2);

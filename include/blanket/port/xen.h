@@ -169,7 +169,7 @@ enum blanket_xen_broker {
 /*
  * The caller is the broker from now on, as a new one (also if it was it before): all connections of
  * callers are lost (they get an event, and -BLANKET_ENOTCONN until they connect anew), and every view
- * comes again by NEXT. -BLANKET_EBUSY: a domain that lives is it. -BLANKET_ENOSYS: there is no store
+ * comes again by NEXT, and every DISCONNECT that isn't answered. -BLANKET_EBUSY: a domain that lives is it. -BLANKET_ENOSYS: there is no store
  * below.
  */
 struct blanket_xen_become {
@@ -180,16 +180,19 @@ struct blanket_xen_become {
 enum blanket_xen_frame_kind {
     BLANKET_XEN_FRAME_CALL = 1, /* an authorised call, not CONNECT, DISCONNECT or RECEIVE */
     BLANKET_XEN_FRAME_CONNECT = 2,
-    BLANKET_XEN_FRAME_DISCONNECT = 3, /* to be answered by CLOSED, when the store has answered */
+    /* To be answered by CLOSED, when the store has answered. It may be of a connection that the broker
+     * before had: of that, the device is left to close (BLANKET_XEN_VIEW_USED). */
+    BLANKET_XEN_FRAME_DISCONNECT = 3,
     BLANKET_XEN_FRAME_VIEW = 4,       /* a view; comes before all that is about it */
     BLANKET_XEN_FRAME_VIEW_GONE = 5   /* to be answered by CLOSED (port 0), when it is removed */
 };
 
 #define BLANKET_XEN_FRAME_ITEMS 5u
+#define BLANKET_XEN_VIEW_USED 8u /* it had connections at a broker before */
 
 /* Payload of FRAME_VIEW. */
 struct blanket_xen_view {
-    uint32_t flags; /* BLANKET_XEN_MINT_RAW */
+    uint32_t flags; /* BLANKET_XEN_MINT_RAW, BLANKET_XEN_VIEW_USED */
     uint32_t peer;
     uint32_t grant_base;
     uint32_t ports; /* indexes below that */

@@ -4,19 +4,24 @@
 
 #include "xenbus.h"
 
-/* A connection of the broker that is gone. Its caller is told, unless it had left. */
+/*
+ * A connection of the broker that is gone. 1: its caller is to be told, also when there is a broker again
+ * to connect to. One that its caller had left is the next broker's to take leave of: nobody else could close
+ * the device.
+ */
 static int lose(struct blanket_xen_store_view *view, struct blanket_xen_connection *connection)
 {
-    if (connection->state == BLANKET_XEN_CONNECTION_CLOSING) {
-        blanket_xen_connection_free(view, connection);
+    int closing;
+
+    if (connection->state == BLANKET_XEN_CONNECTION_FREE) {
         return 0;
     }
-    if (connection->state != BLANKET_XEN_CONNECTION_LIVE) {
-        return 0;
-    }
+    closing = connection->state == BLANKET_XEN_CONNECTION_CLOSING;
     blanket_xen_connection_free(view, connection);
-    connection->state = BLANKET_XEN_CONNECTION_LOST;
-    return 1;
+    connection->state = closing ? BLANKET_XEN_CONNECTION_CLOSING : BLANKET_XEN_CONNECTION_LOST;
+    connection->told = 0;
+    view->spec.flags |= BLANKET_XEN_VIEW_USED;
+    return !closing;
 }
 
 void blanket_xen_service_broker(struct blanket_xen_service *service, uint32_t present)

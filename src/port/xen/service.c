@@ -174,8 +174,7 @@ static int connect(struct blanket_xen_service *service, struct blanket_xen_store
     return -BLANKET_ENOSPC;
 }
 
-static int disconnect(struct blanket_xen_service *service, struct blanket_xen_store_view *view,
-                      uint64_t port)
+static int disconnect(struct blanket_xen_store_view *view, uint64_t port)
 {
     uint32_t index = blanket_item_index(port), generation = blanket_item_generation(port);
     struct blanket_xen_connection *connection = blanket_xen_connection_find(view, port);
@@ -187,17 +186,13 @@ static int disconnect(struct blanket_xen_service *service, struct blanket_xen_st
     if (connection->generation > generation) {
         return 0;
     }
-    if (connection->state == BLANKET_XEN_CONNECTION_LOST || !service->present) {
+    /* One that no broker ever heard of needs no good-bye. */
+    if (connection->state == BLANKET_XEN_CONNECTION_LIVE && !connection->told) {
         blanket_xen_connection_free(view, connection);
         return 0;
     }
-    if (connection->state == BLANKET_XEN_CONNECTION_LIVE) {
+    if (connection->state != BLANKET_XEN_CONNECTION_CLOSING) {
         connection->state = BLANKET_XEN_CONNECTION_CLOSING;
-        /* One that the broker never heard of needs no good-bye. */
-        if (!connection->told) {
-            blanket_xen_connection_free(view, connection);
-            return 0;
-        }
         connection->told = 0;
     }
     return -BLANKET_EBUSY;
@@ -282,7 +277,7 @@ static int serve(struct blanket_xen_service *service, struct blanket_xen_store_v
     case BLANKET_VERB_STORE_CONNECT:
         return connect(service, view, call->items[0], value);
     case BLANKET_VERB_STORE_DISCONNECT:
-        return disconnect(service, view, call->items[0]);
+        return disconnect(view, call->items[0]);
     case BLANKET_VERB_STORE_RECEIVE:
         return receive(view, call, value);
     default:
