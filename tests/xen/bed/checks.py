@@ -61,6 +61,16 @@ def only(boot, who, word):
     return texts[0]
 
 
+def found(boot, who, word, pattern):
+    """The match of all of a mark's text with a pattern; a mark that is there once, but says something
+    else, is a finding."""
+    text = only(boot, who, word)
+    match = re.fullmatch(pattern, text)
+    if not match:
+        raise Wrong(f"{who}: {word} says \"{text}\", which isn't {pattern}")
+    return match
+
+
 def expect(condition, text):
     """Raise Wrong with text unless the condition holds."""
     if not condition:
@@ -165,9 +175,12 @@ def lines_inserted(tree):
     progress(f"blanket inserts {count} lines into Xen's own files")
     expect(count <= LINES_MAX, f"{count} lines, more than {LINES_MAX}")
     wire = (hypervisor.SOURCE / "include" / "blanket" / "wire.h").read_text()
+    expect("enum blanket_right {" in wire, "wire.h names no rights")
     named = wire.split("enum blanket_right {")[1].split("}")[0]
     rights = re.findall(r"BLANKET_RIGHT_(\w+) = \d+", named)
     rights = [right.lower() for right in rights if right != "COUNT"]
     policy = (tree / "xen" / "xsm" / "flask" / "policy" / "access_vectors").read_text()
-    permissions = re.search(r"class blanket\n\{([^}]*)\}", policy)[1].split()
+    permissions = re.search(r"class blanket\n\{([^}]*)\}", policy)
+    expect(permissions, "FLASK's policy has no class blanket")
+    permissions = permissions[1].split()
     expect(permissions == rights + ["admin"], f"FLASK's permissions are {permissions}")

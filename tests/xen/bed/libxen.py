@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from . import cache, hypervisor, image, machine
-from .checks import came_to_its_end, check, expect, only
+from .checks import came_to_its_end, check, expect, found, only
 from .report import Broken, Missing, progress
 
 LEVELS = (1, 3, 8)
@@ -68,14 +68,12 @@ def _extend(fetched, images, target):
 
 def seconds(boot, who, word):
     """The seconds that a mark "equal in N s" tells."""
-    text = only(boot, who, word)
-    expect(text.startswith("equal in "), f"{who}: {word}: {text}")
-    return float(text.split()[2])
+    return float(found(boot, who, word, r"equal in ([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?) s")[1])
 
 
 def copies(boot, who):
     """All levels' copies were equal; what they took, for people."""
-    size = int(only(boot, who, "disk").split()[0]) / 2048
+    size = int(found(boot, who, "disk", r"([0-9]+) sectors")[1]) / 2048
     rows = []
     for level in LEVELS:
         read = seconds(boot, who, f"read-{level}")

@@ -48,10 +48,9 @@ copies() {
       mark read-$levels "equal in $took s"
     rm -f /tmp/out
     dd if=/dev/urandom of=/tmp/in bs=64k count=32 2>/dev/null
-    took=$(over_libxen $levels --write-from /tmp/in)
-    over_libxen $levels --read-to /tmp/out >/dev/null
     dd if=/tmp/in of="$1" conv=notrunc 2>/dev/null
-    cmp "$1" /tmp/out && mark write-$levels "equal in $took s"
+    took=$(over_libxen $levels --write-from /tmp/in) && over_libxen $levels --read-to /tmp/out >/dev/null &&
+      cmp "$1" /tmp/out && mark write-$levels "equal in $took s"
     rm -f /tmp/out
   done
   mark wrote "$(sha1sum </tmp/in)"
