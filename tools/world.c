@@ -252,12 +252,70 @@ static bool all_are(const struct world *world, enum blk_frontend_state state)
     return true;
 }
 
+/* What guests that aren't in `state` wait for; the first is said. */
+static void wait_tell(const struct world *world, const char *what, enum blk_frontend_state state)
+{
+    const char *error = world_error(world);
+
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        const struct blk_frontend *frontend = world->guests[i].frontend;
+
+        if (frontend != NULL && blk_frontend_state(frontend) != state) {
+            command_error("run: a device doesn't %s: %s (its backend is %s, with %" PRIu32
+                          " pages of ours)",
+                          what, error != NULL ? error : "no answer", blk_frontend_backend(frontend),
+                          blk_frontend_pages(frontend));
+            return;
+        }
+    }
+}
+
+/* How far all are, as a number that changes when one gets on. */
+static uint64_t progress_made(const struct world *world)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        const struct blk_frontend *frontend = world->guests[i].frontend;
+
+        if (frontend != NULL) {
+            sum = sum * 31 + (uint64_t)blk_frontend_state(frontend);
+            sum = sum * 31 + (uint64_t)(uintptr_t)blk_frontend_backend(frontend);
+            sum = sum * 31 + blk_frontend_pages(frontend);
+        }
+    }
+    return sum;
+}
+
+static void all_look(struct world *world)
+{
+    for (uint32_t i = 0; i < world->config.guests; i++) {
+        if (world->guests[i].frontend != NULL) {
+            blk_frontend_look(world->guests[i].frontend);
+        }
+    }
+}
+
+/* Over libxen an event may get lost, and looking is something that happens too: there it's how far they
+ * are that has to change. */
 static bool turn_until(struct world *world, enum blk_frontend_state state)
 {
-    uint32_t idle = 0;
+    uint64_t now, before = progress_made(world);
+    uint32_t idle = 0, turns = 0;
 
     while (!all_are(world, state) && idle < WORLD_IDLE_MAX) {
-        idle = world_turn(world) ? 0 : idle + 1;
+        bool busy = world_turn(world);
+
+        if (world->libxen != NULL && !busy && ++turns % WORLD_LOOK == 0) {
+            all_look(world);
+        }
+        now = progress_made(world);
+        if (now != before || (busy && world->libxen == NULL)) {
+            idle = 0;
+        } else if (!busy) {
+            idle++;
+        }
+        before = now;
     }
     return all_are(world, state);
 }
@@ -287,9 +345,7 @@ bool world_open(struct world *world, const struct world_config *config, struct i
         return false;
     }
     if (!turn_until(world, BLK_FRONTEND_CONNECTED)) {
-        const char *error = world_error(world);
-
-        command_error("run: a device doesn't connect: %s", error != NULL ? error : "no answer");
+        wait_tell(world, "connect", BLK_FRONTEND_CONNECTED);
         world_close(world);
         return false;
     }
@@ -314,7 +370,7 @@ bool world_disconnect(struct world *world)
         }
     }
     if (!turn_until(world, BLK_FRONTEND_CLOSED)) {
-        command_error("run: a device doesn't close");
+        wait_tell(world, "close", BLK_FRONTEND_CLOSED);
         return false;
     }
     (void)blanket_sim_settle(world->sim);

@@ -33,9 +33,10 @@ struct world;
 
 struct world_guest {
     struct world *world;
-    uint32_t node;                    /* in the simulation */
-    uint32_t pending;                 /* ports that were raised, as bits; above 31 there are none */
-    uint64_t first, sectors;          /* its slice of the disk */
+    uint32_t node;           /* in the simulation */
+    uint32_t pending;        /* ports that were raised, as bits; above 31 there are none */
+    uint32_t silence;        /* turns over libxen that it has waited for the store in vain */
+    uint64_t first, sectors; /* its slice of the disk */
     struct blanket_guest front, back; /* the callers of the two ends */
     struct blanket_root_end front_end, back_end;
     struct blanket_wire_endpoint back_info;

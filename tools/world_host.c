@@ -122,24 +122,38 @@ static bool backends_turn(struct world *world)
     return busy;
 }
 
-/* A frontend waits for the store: everybody else goes on. */
+/* A turn of everybody but the frontend; whether it brought something. */
+static bool wait_turn(struct world_guest *guest)
+{
+    bool busy = backends_turn(guest->world);
+
+    busy |= blanket_sim_work(guest->world->sim, WORK_BUDGET) == 1;
+    busy |= guest->pending != 0;
+    events_take(guest);
+    return busy;
+}
+
+/* A frontend waits for the store: everybody else goes on. Over libxen it looks for its answer now and then
+ * even if no event says that it's there. */
 int world_front_wait(void *context)
 {
     struct world_guest *guest = context;
     struct world *world = guest->world;
 
-    for (uint32_t i = 0; i < WORLD_IDLE_MAX; i++) {
-        bool busy = backends_turn(world);
-
-        busy |= blanket_sim_work(world->sim, WORK_BUDGET) == 1;
-        events_take(guest);
-        if (busy || guest->pending != 0) {
+    for (uint32_t i = 1; i <= WORLD_IDLE_MAX; i++) {
+        if (wait_turn(guest)) {
+            guest->silence = 0;
             return 0;
         }
         if (world->libxen != NULL) {
             (void)below_libxen_turn(world->libxen, LIBXEN_WAIT_MS);
+            guest->silence++;
+            if (i == WORLD_LOOK && guest->silence < WORLD_IDLE_MAX) {
+                return 0;
+            }
         }
     }
+    guest->silence = 0;
     return -BLANKET_EAGAIN;
 }
 

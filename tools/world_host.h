@@ -6,6 +6,7 @@
 #include "world.h"
 
 #define WORLD_IDLE_MAX 1000u /* turns in which nothing happens before something is wrong */
+#define WORLD_LOOK 20u       /* such turns over libxen, after which an event may have been lost */
 
 /* The context of all of these is a struct world_guest. */
 extern const struct blk_disk_ops world_slice_ops; /* its slice of the image */

@@ -21,7 +21,7 @@ static void front_event(void *context, uint32_t number)
 {
     struct bed *bed = context;
 
-    if (bed->frontend != NULL) {
+    if (bed->frontend != NULL && !bed->deaf) {
         blk_frontend_event(bed->frontend, number);
     }
 }

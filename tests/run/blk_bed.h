@@ -35,6 +35,7 @@ struct bed {
     uint8_t *disk;
     uint64_t disk_size;
     uint32_t flushes;
+    bool deaf;          /* the frontend isn't told of its events */
     int disk_error;     /* what each transfer returns, if not 0 */
     uint32_t map_fails; /* the n-th map from now on fails; 0: none does */
     struct blk_frontend_config front;

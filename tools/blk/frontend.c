@@ -111,6 +111,7 @@ void blk_frontend_event(struct blk_frontend *frontend, uint32_t port)
 void blk_frontend_look(struct blk_frontend *frontend)
 {
     frontend->store_event = true;
+    frontend->backend_changed = true;
 }
 
 bool blk_frontend_store_lost(struct blk_frontend *frontend, int status)
@@ -143,8 +144,7 @@ static void store_reopen(struct blk_frontend *frontend)
     frontend->store_lost = rc != 0;
     if (rc == -BLANKET_ENOSPC || (rc != 0 && endpoint_broken(frontend))) {
         frontend->store_lost = false;
-        frontend->closing_told = true; /* we can tell nobody; a level closes what its holder leaves */
-        frontend->closed_told = true;
+        frontend->told = XenbusStateClosed; /* to nobody; a level closes what its holder leaves */
         frontend->backend_state = XenbusStateUnknown;
         blk_frontend_fail(frontend, rc == -BLANKET_ENOSPC
                                         ? "the store's connection is lost, and the quota of "
@@ -216,6 +216,25 @@ void blk_frontend_info(const struct blk_frontend *frontend, struct blk_frontend_
 void blk_frontend_stats(const struct blk_frontend *frontend, struct blk_frontend_stats *stats)
 {
     *stats = frontend->stats;
+}
+
+const char *blk_frontend_backend(const struct blk_frontend *frontend)
+{
+    static const char *const names[] = {"Unknown",     "Initialising",  "InitWait",
+                                        "Initialised", "Connected",     "Closing",
+                                        "Closed",      "Reconfiguring", "Reconfigured"};
+
+    return names[frontend->backend_state];
+}
+
+uint32_t blk_frontend_pages(const struct blk_frontend *frontend)
+{
+    uint32_t pages = 0;
+
+    for (uint32_t i = 0; i < frontend->shared_count; i++) {
+        pages += frontend->shared[i].grant != BLK_GRANT_NONE;
+    }
+    return pages;
 }
 
 /* Sectors of a request, all segments within their pages; 0 if one isn't. */

@@ -100,7 +100,7 @@ void blk_frontend_destroy(struct blk_frontend *frontend);
 /* An upcall for a port (the number that it names); others' are ignored. Only notes it: poll then. */
 void blk_frontend_event(struct blk_frontend *frontend, uint32_t port);
 
-/* As if each event had come: for a host whose events may be lost, now and then. Poll then. */
+/* As if each event had come, the watch's too: for a host whose events may be lost, now and then. Poll then. */
 void blk_frontend_look(struct blk_frontend *frontend);
 
 /* Do what can be done now: handshake, requests that wait, responses. 1: something was done. */
@@ -111,6 +111,10 @@ enum blk_frontend_state blk_frontend_state(const struct blk_frontend *frontend);
 const char *blk_frontend_error(const struct blk_frontend *frontend);
 void blk_frontend_info(const struct blk_frontend *frontend, struct blk_frontend_info *info);
 void blk_frontend_stats(const struct blk_frontend *frontend, struct blk_frontend_stats *stats);
+/* What it waits for while it is STARTING or CLOSING, for people. Static: XenbusState* as a word. */
+const char *blk_frontend_backend(const struct blk_frontend *frontend);
+/* Pages of its own that the backend may still use. */
+uint32_t blk_frontend_pages(const struct blk_frontend *frontend);
 
 /*
  * Queue a request; poll sends it. -BLANKET_ENOTCONN: not connected. -BLANKET_EINVAL: beyond the disk,

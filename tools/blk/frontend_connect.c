@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The xenbus handshake: what the backend offers, what we choose, and the way back. */
+/* The xenbus handshake: what the backend offers, and what we choose. */
 #include "frontend_private.h"
 
 #include <stdio.h>
@@ -88,29 +88,6 @@ static int pages_share(struct blk_frontend *frontend, uint32_t next)
         next += part;
     }
     return 0;
-}
-
-static void pages_unshare(struct blk_frontend *frontend)
-{
-    for (uint32_t i = 0; i < frontend->shared_count; i++) {
-        blk_frontend_end_add(frontend, &frontend->shared[i].grant);
-    }
-    blk_frontend_end_flush(frontend);
-}
-
-/* Give back what nobody can touch any more. 1: that was all. */
-static int pages_free(struct blk_frontend *frontend)
-{
-    for (uint32_t i = 0; i < frontend->shared_count; i++) {
-        if (frontend->shared[i].grant != BLK_GRANT_NONE) {
-            return 0;
-        }
-    }
-    for (uint32_t i = 0; i < frontend->shared_count; i++) {
-        frontend->config.page_free(frontend->config.context, &frontend->shared[i].page);
-    }
-    frontend->shared_count = 0;
-    return 1;
 }
 
 /* ---- what we choose ---- */
@@ -317,20 +294,10 @@ static int publish(struct blk_frontend *frontend)
     return rc;
 }
 
-static int state_write(struct blk_frontend *frontend, enum xenbus_state state)
+int blk_frontend_state_write(struct blk_frontend *frontend, enum xenbus_state state)
 {
     return blanket_guest_store_write_number(&frontend->store, BLANKET_ROOT_FRONTEND, 0, "state",
                                             state);
-}
-
-/* Say that we close: true once it's said, or can't be. False: the store's connection is being made anew. */
-static bool state_tell(struct blk_frontend *frontend, enum xenbus_state state)
-{
-    if (!frontend->store_lost && frontend->store_connected &&
-        blk_frontend_store_lost(frontend, state_write(frontend, state))) {
-        frontend->store_event = true;
-    }
-    return !frontend->store_lost;
 }
 
 /* ---- what the disk is ---- */
@@ -380,7 +347,7 @@ static void connect(struct blk_frontend *frontend)
     if (error == NULL) {
         error = features_take(frontend);
     }
-    if (error == NULL && state_write(frontend, XenbusStateConnected) != 0) {
+    if (error == NULL && blk_frontend_state_write(frontend, XenbusStateConnected) != 0) {
         error = "our state can't be written";
     }
     if (error != NULL) {
@@ -388,52 +355,6 @@ static void connect(struct blk_frontend *frontend)
         return;
     }
     frontend->state = BLK_FRONTEND_CONNECTED;
-}
-
-int blk_frontend_teardown(struct blk_frontend *frontend)
-{
-    (void)blk_frontend_ends(frontend);
-    pages_unshare(frontend);
-    if (frontend->port_bound) {
-        frontend->port_bound = blanket_guest_port_close(&frontend->device, frontend->port) != 0;
-    }
-    return frontend->ending == 0 && pages_free(frontend) && !frontend->port_bound;
-}
-
-static int closing_step(struct blk_frontend *frontend)
-{
-    if (frontend->queue != NULL && frontend->published) {
-        return 0;
-    }
-    if (frontend->error == NULL && frontend->flying + frontend->ending != 0) {
-        return 0;
-    }
-    if (!frontend->closing_told) {
-        frontend->closing_told = state_tell(frontend, XenbusStateClosing);
-    }
-    if (!frontend->closing_told) {
-        return 0;
-    }
-    /* A backend that never had our ring has nothing to let go of. */
-    if (frontend->published && frontend->backend_state >= XenbusStateInitialised &&
-        frontend->backend_state < XenbusStateClosing) {
-        return 0;
-    }
-    /* Stock backends unmap when we say Closed, ours when we say Closing. */
-    if (!frontend->closed_told) {
-        frontend->closed_told = state_tell(frontend, XenbusStateClosed);
-    }
-    if (!frontend->closed_told || !blk_frontend_teardown(frontend)) {
-        return 0;
-    }
-    frontend->leaving = true;
-    if (frontend->store_connected) {
-        frontend->store_connected = blanket_guest_store_disconnect(&frontend->store) != 0;
-    }
-    if (!frontend->store_connected) {
-        frontend->state = BLK_FRONTEND_CLOSED;
-    }
-    return !frontend->store_connected;
 }
 
 /* The backend's state; what isn't there or isn't a number is Unknown. */
@@ -445,7 +366,8 @@ static void backend_state_read(struct blk_frontend *frontend)
     if (!frontend->store_connected || frontend->leaving || frontend->store_lost) {
         return;
     }
-    rc = blanket_guest_store_read_number(&frontend->store, BLANKET_ROOT_BACKEND, 0, "state", &state);
+    rc = blanket_guest_store_read_number(&frontend->store, BLANKET_ROOT_BACKEND, 0, "state",
+                                         &state);
     if (rc != 0 && blk_frontend_store_lost(frontend, rc)) {
         frontend->store_event = true;
         return;
@@ -475,7 +397,7 @@ static void starting_step(struct blk_frontend *frontend)
     case XenbusStateClosed:
         /* It closed with the one before us, and waits for somebody who begins anew. */
         if (!frontend->published) {
-            (void)state_write(frontend, XenbusStateInitialising);
+            (void)blk_frontend_state_write(frontend, XenbusStateInitialising);
             break;
         }
         blk_frontend_fail(frontend, "the backend went away instead of connecting");
@@ -507,5 +429,5 @@ int blk_frontend_step(struct blk_frontend *frontend)
         frontend->backend_state != XenbusStateConnected) {
         blk_frontend_fail(frontend, "the backend closed the device");
     }
-    return frontend->state == BLK_FRONTEND_CLOSING ? closing_step(frontend) : 0;
+    return frontend->state == BLK_FRONTEND_CLOSING ? blk_frontend_closing_step(frontend) : 0;
 }

@@ -45,7 +45,8 @@ struct blk_frontend {
     bool store_lost; /* by a broker that went: connect anew, the device is as it was */
     bool store_event, backend_changed, doorbell;
     bool leaving; /* the store: it isn't asked any more, and may not have answered that yet */
-    bool closing_told, closed_told; /* our state in the store is Closing, or Closed */
+    enum xenbus_state told; /* Closing or Closed: our state in the store, at the end */
+    uint32_t tell_failures;
     uint32_t backend_state;
     bool published; /* our state in the store is Initialised */
 
@@ -82,6 +83,10 @@ bool blk_frontend_store_lost(struct blk_frontend *frontend, int status);
 int blk_frontend_step(struct blk_frontend *frontend);
 /* Begin to close because of an error; `error` is static. Requests get -BLANKET_ENOTCONN. */
 void blk_frontend_fail(struct blk_frontend *frontend, const char *error);
+int blk_frontend_state_write(struct blk_frontend *frontend, enum xenbus_state state);
+
+/* frontend_close.c: the way back. 1: something was done. */
+int blk_frontend_closing_step(struct blk_frontend *frontend);
 /* Take down what can be. 1: all is gone. */
 int blk_frontend_teardown(struct blk_frontend *frontend);
 

@@ -12,7 +12,7 @@
 #define TICK_MS 1000   /* what a lost event costs */
 #define BUSY_MS 10     /* what the peer still holds is asked for this often */
 #define STORE_MS 10000 /* a store that doesn't answer for so long is none */
-#define CLOSE_SECONDS 5
+#define CLOSE_SECONDS 15
 #define RETRY_MS 1000
 
 static int64_t now_ms(void)
