@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GRANTS_MIN 64u
 #define CLOSE_TURNS 200 /* of 10 ms, for the store's answers at the end */
 
 struct below_libxen {
@@ -59,27 +60,44 @@ const char *below_libxen_fault(struct below_libxen *below)
     return below->door != NULL ? blanket_linux_fault(below->door) : below->fault;
 }
 
+/* A window needs references that follow each other. What a driver of this domain has let go of comes back to
+ * the kernel bit by bit as its backend unmaps it, and until then there are holes: a smaller window fits
+ * between them, and the frontend makes do with it. */
+static int device_add(struct below_libxen *below, struct blanket_linux_device *device,
+                      const struct blanket_linux_sink *sink, uint32_t event_base)
+{
+    int rc;
+
+    for (;;) {
+        rc = blanket_linux_device_add(below->door, device, sink, event_base, &below->end);
+        if (rc != -BLANKET_ENOSPC || device->grants / 2 < GRANTS_MIN) {
+            return rc;
+        }
+        device->grants = device->grants / 2 & ~(BLANKET_CHUNK_SLOTS - 1);
+    }
+}
+
 int below_libxen_attach(struct below_libxen *below, uint32_t guest, struct blanket_root_end *end,
                         uint32_t *event_base)
 {
     /* Drivers grant pages to be read only; here the backend could write them too. */
-    const struct blanket_linux_device device = {.name = below->device.name,
-                                                .flags = BLANKET_LINUX_GRANT_WIDER,
-                                                .grants = below->device.grants,
-                                                .ports = below->device.ports,
-                                                .connections = 2,
-                                                .requests = 8,
-                                                .watches = 8,
-                                                .transactions = 2,
-                                                .grant_notify = BLANKET_LINUX_NOTIFY_NONE,
-                                                .map_notify = BLANKET_LINUX_NOTIFY_NONE};
+    struct blanket_linux_device device = {.name = below->device.name,
+                                          .flags = BLANKET_LINUX_GRANT_WIDER,
+                                          .grants = below->device.grants,
+                                          .ports = below->device.ports,
+                                          .connections = 2,
+                                          .requests = 8,
+                                          .watches = 8,
+                                          .transactions = 2,
+                                          .grant_notify = BLANKET_LINUX_NOTIFY_NONE,
+                                          .map_notify = BLANKET_LINUX_NOTIFY_NONE};
     struct blanket_linux_sink sink;
     int rc = blanket_sim_events(below->sim, guest, below->device.ports, &below->front, event_base);
 
     sink.event = below->front.event;
     sink.context = below->front.context;
     if (rc == 0) {
-        rc = blanket_linux_device_add(below->door, &device, &sink, *event_base, &below->end);
+        rc = device_add(below, &device, &sink, *event_base);
     }
     if (rc != 0) {
         return rc;

@@ -39,6 +39,8 @@ void fake_fragment(uint32_t count, uint32_t nth);
 uint32_t fake_other_takes(void);
 /* Pages that gntalloc has given and that aren't free again. */
 uint32_t fake_shared(void);
+/* How many were ended, ever, while the peer had them mapped. Linux gives ten of these back a second. */
+uint32_t fake_deferred(void);
 /* The kernel looks whether the peer has let go of what was ended. */
 void fake_tick(void);
 

@@ -20,10 +20,11 @@
 #define NODES 4u
 
 struct reference {
-    bool used;   /* granted by gntalloc, or somebody else's */
-    bool other;  /* somebody else's */
-    bool placed; /* seen in our address space: it was handed out completely */
-    bool peer;   /* the peer maps it */
+    bool used;     /* granted by gntalloc, or somebody else's */
+    bool other;    /* somebody else's */
+    bool placed;   /* seen in our address space: it was handed out completely */
+    bool peer;     /* the peer maps it */
+    bool deferred; /* ended while the peer mapped it */
 };
 
 struct port {
@@ -38,7 +39,7 @@ static struct {
     struct reference references[FAKE_REFERENCES];
     uint32_t free[FAKE_REFERENCES];
     uint32_t free_count; /* the last is the next */
-    uint32_t shared, limit;
+    uint32_t shared, limit, deferred;
     bool peer_granted[PEER_GRANTS], peer_mapped[PEER_GRANTS];
     struct port ports[PORTS];
     int event;
@@ -99,6 +100,11 @@ static void references_sweep(void)
         struct reference *reference = &xen.references[i];
 
         if (reference->used && !reference->other && reference->placed && !there[i] &&
+            reference->peer && !reference->deferred) {
+            reference->deferred = true;
+            xen.deferred++;
+        }
+        if (reference->used && !reference->other && reference->placed && !there[i] &&
             !reference->peer) {
             memset(reference, 0, sizeof(*reference));
             xen.free[xen.free_count++] = i;
@@ -118,6 +124,12 @@ uint32_t fake_shared(void)
 {
     fake_tick();
     return xen.shared;
+}
+
+uint32_t fake_deferred(void)
+{
+    fake_tick();
+    return xen.deferred;
 }
 
 void fake_limit(uint32_t pages)

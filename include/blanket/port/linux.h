@@ -13,7 +13,7 @@
  * ended. docs/embedding.md says what follows from that.
  *
  * A grant whose page the peer still maps when it is ended stays CLOSING: the kernel gives its reference
- * free when the peer has let go (it looks once a second), and only then may the slot be used again. Linux
+ * free when the peer has let go (it looks once a second, at ten of them), and only then may the slot be used again. Linux
  * doesn't tell user space more: GRANT_QUERY is -BLANKET_EOPNOTSUPP.
  *
  * Event loop: one file descriptor that is readable when there is something to process; blanket_linux_process
@@ -140,7 +140,7 @@ BLANKET_API void blanket_linux_facts(struct blanket_linux *door, struct blanket_
 /*
  * The frontends' devices that the toolstack gave this domain, by name, in no order. `visit` returns
  * nonzero to stop, which scan returns then. 0; -BLANKET_ENOTCONN, -BLANKET_EIO. Blocks for answers of the
- * store, a second at most for each.
+ * store, ten seconds at most for each.
  */
 BLANKET_API int blanket_linux_scan(struct blanket_linux *door,
                                    int (*visit)(void *context, const char *name), void *context);
@@ -148,7 +148,7 @@ BLANKET_API int blanket_linux_scan(struct blanket_linux *door,
 /*
  * Use a device: its directories and its peer are read in the store, its pages are allocated and its
  * events go to `sink`, numbered from event_base. Blocks as scan does; and if a frontend before left the
- * device open, or closed, until the backend has let go of that one (3 s a step).
+ * device open, or closed, until the backend has let go of that one (10 s a step).
  * -BLANKET_ENOENT: the toolstack gave this domain no such device; -BLANKET_EEXIST: it's in use here;
  * -BLANKET_ENOSPC: a limit, or gntalloc has no more pages or no references that follow each other;
  * -BLANKET_EBUSY: the backend doesn't let go; -BLANKET_EPERM, -BLANKET_EINVAL, -BLANKET_ENOMEM,

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <xen/io/xs_wire.h>
 
-#define ANSWER_MS 1000
+#define ANSWER_MS 10000
 #define HEADER_SIZE ((uint32_t)sizeof(struct xsd_sockmsg))
 #define BODY_MAX 4096u
 

@@ -235,7 +235,7 @@ int blanket_linux_broker_process(struct blanket_linux *door);
 /* connection.c: STORE verbs. */
 int blanket_linux_connection_call(struct linux_end *end, struct blanket_call *call);
 
-/* admin.c: the door's own requests; owner's. They block, a second at most for each answer. */
+/* admin.c: the door's own requests; owner's. They block, ten seconds at most for each answer. */
 int blanket_linux_admin_open(struct blanket_linux *door);
 void blanket_linux_admin_close(struct blanket_linux *door);
 /* A value, or (directory) names each with its NUL; with a NUL more. */

@@ -11,7 +11,9 @@
 #include <xen/io/xenbus.h>
 
 #define STEP_MS 10
-#define WAIT_MS 3000
+#define WAIT_MS 10000 /* for a backend to follow: as long as libxl waits for one */
+#define SETTLE_MS                                                                                  \
+    2000 /* for one that is at InitWait, where it has nothing to follow, or hasn't looked yet */
 #define KEYS_SIZE 4097u /* of one directory */
 
 /* XenbusStateUnknown if there is none, or none that makes sense. */
@@ -28,13 +30,17 @@ static int state_read(struct blanket_linux *door, const char *directory, int *st
     return status == -BLANKET_ENOENT ? 0 : status;
 }
 
-static bool has_followed(int wanted, int backend)
+/* A backend at InitWait may have followed long ago, may have been there all the time, or may be about to
+ * follow what we say now; only the last may be taken for the answer to what we say next. */
+static bool has_followed(int wanted, int backend, int waited)
 {
     switch (wanted) {
     case XenbusStateClosing:
-        return backend >= XenbusStateClosing || backend == XenbusStateInitWait;
+        return backend >= XenbusStateClosing ||
+               (backend == XenbusStateInitWait && waited >= SETTLE_MS);
     case XenbusStateClosed:
-        return backend == XenbusStateClosed || backend == XenbusStateInitWait;
+        return backend == XenbusStateClosed ||
+               (backend == XenbusStateInitWait && waited >= SETTLE_MS);
     default:
         return backend == XenbusStateInitWait;
     }
@@ -54,7 +60,7 @@ static int step(struct blanket_linux *door, const char *own, const char *other, 
     status = blanket_linux_admin_write(door, path, value);
     while (status == 0) {
         status = state_read(door, other, &backend);
-        if (status || has_followed(wanted, backend) || backend <= XenbusStateInitialising) {
+        if (status || has_followed(wanted, backend, waited) || backend <= XenbusStateInitialising) {
             return status;
         }
         if (waited >= WAIT_MS) {
