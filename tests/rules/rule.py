@@ -20,8 +20,8 @@ ROOMS = {
     # Not of the core, but held to the same: the library that a guest links instead.
     'guest': [],
 }
-# Compiled in their host's own tree, with its headers: by tests/xen, not by meson.
-BUILT_ELSEWHERE = ('src/port/xen/',)
+# Compiled in their host's own tree, with its headers (Xen's, a kernel's): by tests/xen, not by meson.
+BUILT_ELSEWHERE = ('src/port/xen/', 'tools/linux-module/')
 MEMORY_FUNCTIONS = {'memcpy', 'memmove', 'memset', 'memcmp'}
 LICENCE = '/* SPDX-License-Identifier: MIT */\n'
 

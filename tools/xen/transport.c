@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport.h"
 
+#include <blanket/port/xen-linux.h>
 #include <blanket/port/xen.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <xencall.h>
 
 #define PAGE_SIZE 4096u
@@ -11,20 +15,18 @@
 
 struct xen_transport {
     xencall_handle *calls;
+    int device;      /* our own driver, for the forms of a guest; -1: privcmd takes them, too */
     void *frame;     /* of the guest library */
     void *structure; /* of ADMIN and BROKER: those may be asked between the guest's calls */
 };
 
 /*
- * Of errno after a hypercall: Xen's own number, which privcmd hands on as it is, and blanket's are Xen's.
- * What isn't one of ours was said by privcmd or by something that isn't blanket: nothing is known then.
+ * Of a hypercall's error: Xen's own number, which privcmd hands on as it is, and blanket's are Xen's. What
+ * isn't one of ours was said by a driver or by something that isn't blanket: nothing is known then.
  */
-static int status_of(int result)
+static int status_of_error(int error)
 {
-    if (result >= 0) {
-        return result;
-    }
-    switch (errno) {
+    switch (error) {
     case BLANKET_EPERM:
     case BLANKET_ENOENT:
     case BLANKET_E2BIG:
@@ -41,17 +43,38 @@ static int status_of(int result)
     case BLANKET_EOPNOTSUPP:
     case BLANKET_ENOTCONN:
     case BLANKET_ESTALE:
-        return -errno;
+        return -error;
     default:
         return -BLANKET_EIO;
     }
 }
 
-static int hypercall(struct xen_transport *transport, uint32_t form, uint64_t first,
-                     uint64_t second)
+/* By our own driver. */
+static int device_call(int device, uint32_t form, const uint64_t arguments[4])
 {
-    return status_of(
-        xencall5(transport->calls, BLANKET_HYPERCALL_DEFAULT, form, first, second, 0, 0));
+    struct blanket_linux_hypercall call = {.form = form};
+
+    memcpy(call.arguments, arguments, sizeof(call.arguments));
+    if (ioctl(device, BLANKET_LINUX_HYPERCALL, &call) != 0) {
+        return -BLANKET_EIO;
+    }
+    return call.result >= 0 && call.result <= INT32_MAX ? (int)call.result
+                                                        : status_of_error((int)-call.result);
+}
+
+static int hypercall(struct xen_transport *transport, uint32_t form, const uint64_t arguments[4])
+{
+    int result;
+
+    if (transport->device >= 0 && form != BLANKET_FORM_ADMIN && form != BLANKET_FORM_BROKER) {
+        return device_call(transport->device, form, arguments);
+    }
+    if (transport->calls == NULL) {
+        return -BLANKET_EPERM;
+    }
+    result = xencall5(transport->calls, BLANKET_HYPERCALL_DEFAULT, form, arguments[0], arguments[1],
+                      arguments[2], arguments[3]);
+    return result >= 0 ? result : status_of_error(errno);
 }
 
 static int open_status(int error)
@@ -63,19 +86,21 @@ static int open_status(int error)
 
 int xen_transport_open(struct xen_transport **result)
 {
+    const uint64_t query[4] = {BLANKET_QUERY_MAGIC};
     struct xen_transport *transport = calloc(1, sizeof(*transport));
     int status = -BLANKET_ENOMEM;
 
     if (transport == NULL) {
         return status;
     }
+    transport->device = open(BLANKET_LINUX_DEVICE, O_RDWR | O_CLOEXEC);
     errno = ENOENT;
     transport->calls = xencall_open(NULL, 0);
     if (transport->calls == NULL) {
         status = open_status(errno);
         goto fail;
     }
-    if (hypercall(transport, BLANKET_FORM_QUERY, BLANKET_QUERY_MAGIC, 0) != BLANKET_SIGNATURE) {
+    if (hypercall(transport, BLANKET_FORM_QUERY, query) != BLANKET_SIGNATURE) {
         status = -BLANKET_ENOSYS;
         goto fail;
     }
@@ -106,6 +131,9 @@ void xen_transport_close(struct xen_transport *transport)
     if (transport->calls != NULL) {
         (void)xencall_close(transport->calls);
     }
+    if (transport->device >= 0) {
+        close(transport->device);
+    }
     free(transport);
 }
 
@@ -128,20 +156,21 @@ const char *xen_transport_explain(int status)
 static int guest_call(void *context, void *frame, uint32_t size)
 {
     struct xen_transport *transport = context;
+    const uint64_t arguments[4] = {(uint64_t)(uintptr_t)frame};
 
     if (frame != transport->frame || size > BLANKET_FRAME_SIZE_MAX) {
         return -BLANKET_EFAULT; /* memory that may fault in the hypercall */
     }
-    return hypercall(transport, BLANKET_FORM_CALL, (uint64_t)(uintptr_t)frame, 0);
+    return hypercall(transport, BLANKET_FORM_CALL, arguments);
 }
 
 static int guest_send(void *context, uint64_t endpoint, uint64_t port)
 {
     struct xen_transport *transport = context;
+    const uint64_t arguments[4] = {(uint32_t)endpoint, endpoint >> 32, blanket_item_index(port),
+                                   blanket_item_generation(port)};
 
-    return status_of(xencall5(transport->calls, BLANKET_HYPERCALL_DEFAULT, BLANKET_FORM_SEND,
-                              (uint32_t)endpoint, endpoint >> 32, blanket_item_index(port),
-                              blanket_item_generation(port)));
+    return hypercall(transport, BLANKET_FORM_SEND, arguments);
 }
 
 static const struct blanket_transport_ops guest_ops = {
@@ -163,13 +192,14 @@ void *xen_transport_frame(struct xen_transport *transport)
 int xen_transport_operation(struct xen_transport *transport, uint32_t form, uint32_t operation,
                             void *structure, size_t size)
 {
+    const uint64_t arguments[4] = {operation, (uint64_t)(uintptr_t)transport->structure};
     int status;
 
     if (size > BLANKET_FRAME_SIZE_MAX) {
         return -BLANKET_EMSGSIZE;
     }
     memcpy(transport->structure, structure, size);
-    status = hypercall(transport, form, operation, (uint64_t)(uintptr_t)transport->structure);
+    status = hypercall(transport, form, arguments);
     if (status > 0) {
         return -BLANKET_EIO;
     }
@@ -181,7 +211,8 @@ int xen_transport_operation(struct xen_transport *transport, uint32_t form, uint
 
 int xen_transport_event(struct xen_transport *transport, uint32_t port)
 {
-    int status = hypercall(transport, BLANKET_FORM_EVENT, port, 0);
+    const uint64_t arguments[4] = {port};
+    int status = hypercall(transport, BLANKET_FORM_EVENT, arguments);
 
     return status == 0 ? -BLANKET_EIO : status;
 }

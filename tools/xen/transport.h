@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User space of a domain of an L1 Xen: hypercall nested_op by libxencall.
+ * User space of a domain of an L1 Xen: hypercall nested_op by libxencall; and where tools/linux-module is
+ * loaded by that for a guest's forms, since an unprivileged domain's privcmd takes none.
  *
  * Rules of use. One thread at a time; a thread that calls at the same time as another has a transport of
  * its own. Privcmd gives what a domain may do to a process (usually root): there is no finer authority

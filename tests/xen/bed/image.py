@@ -25,7 +25,7 @@ TOOLS = ("xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper")
 PROGRAMS = ("usr/bin/xenstore-*", "sbin/e2fsck", "sbin/mke2fs")
 
 # In the order in which they can be loaded. The leaf's and a dom0's are separate.
-LEAF_MODULES = ("xen-blkfront",)
+LEAF_MODULES = ("xen-blkfront", "crc32c_generic", "crc16", "mbcache", "jbd2", "ext4")
 DOM0_MODULES = ("xen-privcmd", "xen-evtchn", "xenfs", "xen-gntdev", "xen-gntalloc", "loop",
                 "xen-blkback", "xen-blkfront", "virtio_ring", "virtio", "virtio_pci_modern_dev",
                 "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk")

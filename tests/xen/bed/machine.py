@@ -45,6 +45,7 @@ class Job:
     seconds: int         # the most that it may take
     variants: tuple      # of the L1 Xens that it runs
     extend: object = None  # of (fetched, images): a folder with other images for L0; or none
+    disk: object = None    # of a path: makes L0's disk there; none: sectors that say their number
 
 
 @dataclass
@@ -67,6 +68,13 @@ def sector(number):
     return number.to_bytes(8, "little") * (SECTOR // 8)
 
 
+def numbered_disk(path):
+    """Make a disk whose sectors say their number."""
+    with open(path, "wb") as file:
+        for number in range(DISK_SECTORS):
+            file.write(sector(number))
+
+
 def changed_sectors(disk):
     """The numbers of those sectors of L0's disk that a boot changed."""
     data = disk.read_bytes()
@@ -79,9 +87,7 @@ def boot(job, images, logs):
         raise Missing(f"program {QEMU}")
     name = job.name
     result = Boot(log=logs / f"{name}.log", disk=logs / f"{name}.disk")
-    with open(result.disk, "wb") as file:
-        for number in range(DISK_SECTORS):
-            file.write(sector(number))
+    (job.disk or numbered_disk)(result.disk)
     progress(f"booting {name} (at most {job.seconds} s); serial log: {result.log}")
     started = time.monotonic()
     qemu = subprocess.Popen(_command(job, images, result.disk), stdin=subprocess.DEVNULL,

@@ -32,7 +32,7 @@ libyajl2 libc6 libuuid1 libzstd1 zlib1g liblzma5 libbz2-1.0 libgcc-s1
 KERNEL_PACKAGE = "linux-image-amd64"
 
 # To be raised when the layout of what fetch() makes changes.
-FORMAT = "1"
+FORMAT = "2"
 
 
 class Apt:
@@ -140,7 +140,8 @@ def _choose(apt):
     """Fix the version of every package."""
     kernel = re.search(r"Depends: (linux-image-\S+)",
                        apt.run("apt-cache", "depends", KERNEL_PACKAGE, check=False))
-    names = GUEST_PACKAGES + ([kernel[1]] if kernel else [KERNEL_PACKAGE])
+    kernel = kernel[1] if kernel else KERNEL_PACKAGE
+    names = GUEST_PACKAGES + _headers_of(apt, kernel) + [kernel]
     versions = {name: apt.candidate(name) for name in names}
     absent = [name for name, version in versions.items() if not version]
     if absent:
@@ -149,6 +150,14 @@ def _choose(apt):
     if not sources:
         raise Missing(f"in apt: the source package of Xen {XEN}")
     return {"packages": versions, "sources": sources, "kernel": names[-1][len("linux-image-"):]}
+
+
+def _headers_of(apt, kernel):
+    """What a module for the kernel is compiled with: its headers, and the packages that these need."""
+    headers = kernel.replace("linux-image-", "linux-headers-")
+    needed = re.findall(r"Depends: (linux-(?:headers|kbuild)-\S+)",
+                        apt.run("apt-cache", "depends", headers, check=False))
+    return [headers, *needed]
 
 
 def _download(apt, chosen, target):

@@ -9,6 +9,36 @@ mark() {
   echo "BLANKET-TEST $me $word $*"
 }
 
+now() {
+  read -r up _ </proc/uptime
+  echo "$up"
+}
+
+since() {
+  echo "$1 $(now)" | awk '{ printf "%.2f", $2 - $1 }'
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds, looked at four times a second; 1: it didn't.
+wait_for() {
+  tries=$(($1 * 4))
+  shift
+  while ! "$@" 2>/dev/null; do
+    [ $tries -gt 0 ] || return 1
+    sleep 0.25
+    tries=$((tries - 1))
+  done
+}
+
+# speed WHAT DEVICE: 16 MiB of it read by 128 KiB, and 1000 times 4 KiB, one request at a time.
+speed() {
+  start=$(now)
+  dd if="$2" of=/dev/null bs=128k count=128 iflag=direct 2>/dev/null || mark problem "$1: $2 can't be read"
+  large=$(since "$start")
+  start=$(now)
+  dd if="$2" of=/dev/null bs=4k count=1000 iflag=direct 2>/dev/null || mark problem "$1: $2 can't be read"
+  mark "speed-$1" "$large s $(since "$start") s"
+}
+
 modules_load() {
   for module in /modules/*.ko; do
     insmod "$module" 2>/dev/null || mark problem "no module $module"

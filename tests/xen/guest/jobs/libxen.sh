@@ -3,15 +3,6 @@
 : "${me:?}"
 device=vbd/51712
 
-now() {
-  read -r up _ </proc/uptime
-  echo "$up"
-}
-
-since() {
-  echo "$1 $(now)" | awk '{ printf "%.2f", $2 - $1 }'
-}
-
 # stock_reads FILE: the disk by the kernel's driver, into FILE; with its readahead, and one request at
 # a time.
 stock_reads() {

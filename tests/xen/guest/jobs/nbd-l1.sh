@@ -1,36 +1,53 @@
 # SPDX-License-Identifier: MIT
-# L1's dom0: L0's disk by nbdkit's plugin and the kernel's nbd, and a PV guest on it.
+# L1's dom0: L0's disk by nbdkit's plugin and the kernel's nbd, and a PV guest with its file system.
 : "${me:?}"
 toolstack_start
 insmod /nbd/nbd.ko
 blanketd >/tmp/blanketd.log 2>&1 &
-tries=0
-while ! grep -q serving /tmp/blanketd.log && [ $tries -lt 40 ]; do
-  sleep 0.25
-  tries=$((tries + 1))
-done
+wait_for 20 grep -q serving /tmp/blanketd.log || mark problem "blanketd: $(cat /tmp/blanketd.log)"
 mark mint "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
-nbdkit -f -v -U /tmp/nbd.socket /nbd/nbdkit-blanket-plugin.so vbd/51712 >/tmp/nbdkit.log 2>&1 &
-server=$!
-tries=0
-while [ ! -S /tmp/nbd.socket ] && [ $tries -lt 80 ]; do
-  sleep 0.25
-  tries=$((tries + 1))
+
+# nbd DEVICE SOCKET ARGUMENTS...: a server and the kernel's client; its pid in $server.
+nbd() {
+  device=$1
+  socket=$2
+  shift 2
+  nbdkit -f -U "$socket" "$@" >>/tmp/nbdkit.log 2>&1 &
+  server=$!
+  wait_for 60 test -S "$socket" || mark problem "nbdkit: $(tail -n 1 /tmp/nbdkit.log)"
+  nbd-client -unix "$socket" "$device" >/tmp/client.log 2>&1 || mark problem "nbd-client: $(tail -n 1 /tmp/client.log)"
+}
+
+# count: hypercalls of L1's domains so far, and what went below.
+count() {
+  blanketctl --json limits | tr ',{}' '\n\n\n' | awk '/"calls"/ { calls = $2 } /"calls_below"/ { below = $2 }
+    END { print calls, below }'
+}
+
+for kind in persistent granted; do
+  nbd /dev/nbd0 /tmp/$kind.socket /nbd/nbdkit-blanket-plugin.so vbd/51712 "persistent=$(
+    [ $kind = persistent ] && echo true || echo false)"
+  mark "size-$kind" "$(cat /sys/block/nbd0/size)"
+  before=$(count)
+  speed "$kind" /dev/nbd0
+  mark "calls-$kind" "$before $(count)"
+  [ $kind = granted ] && break
+  {
+    config_leaf "l2-$me" leaf-files
+    echo 'disk = ["format=raw,vdev=xvda,access=rw,target=/dev/nbd0"]'
+  } >"/tmp/l2-$me.cfg"
+  domain_run "l2-$me" 150
+  sync
+  nbd-client -d /dev/nbd0 >/dev/null 2>&1
+  kill "$server"
+  wait "$server"
 done
-mark client "$(nbd-client -unix /tmp/nbd.socket /dev/nbd0 2>&1 | tr '\n' ' ')"
-mark size "$(cat /sys/block/nbd0/size)"
-start=$(cut -d' ' -f1 /proc/uptime)
-dd if=/dev/nbd0 of=/tmp/disk bs=128k iflag=direct 2>/dev/null
-mark read "$start to $(cut -d' ' -f1 /proc/uptime), $(stat -c %s /tmp/disk) bytes"
-printf 'label of the disk in %s' "$me" | dd of=/dev/nbd0 conv=notrunc,fsync 2>/dev/null
-{
-  config_leaf "l2-$me" leaf-disk
-  echo 'disk = ["format=raw,vdev=xvda,access=rw,target=/dev/nbd0"]'
-} >"/tmp/l2-$me.cfg"
-domain_run "l2-$me" 90
-sync
 nbd-client -d /dev/nbd0 >/dev/null 2>&1
-kill $server
-wait $server
-mark nbdkit "$(grep -E 'doorbells|error' /tmp/nbdkit.log | tail -n 3 | tr '\n' ' ')"
+kill "$server"
+wait "$server"
+nbd /dev/nbd1 /tmp/memory.socket /nbd/nbdkit-memory-plugin.so size=32M
+dd if=/dev/urandom of=/dev/nbd1 bs=1M count=32 2>/dev/null
+speed memory /dev/nbd1
+nbd-client -d /dev/nbd1 >/dev/null 2>&1
+kill "$server"
 mark left "$(blanketctl status self vbd/51712 2>&1)"

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# A guest with the kernel's own block frontend: what its disk takes.
+modules_load
+wait_for 15 test -b /dev/xvda || mark problem "there is no disk"
+speed blkfront /dev/xvda
