@@ -87,7 +87,8 @@ struct blanket_platform_ops {
     /* Nonzero: return to the host now; the caller goes on from the element that is next. */
     int (*preempt)(void *host);
 
-    /* index if index < count, else 0, without speculating past it. The core checked it already. */
+    /* index if index < count, else 0, without speculating past it. The core checked it already. For guests,
+     * vCPUs, endpoints and events; slots are clamped by the core's own arithmetic, without a branch. */
     uint32_t (*index_nospec)(uint32_t index, uint32_t count);
 };
 

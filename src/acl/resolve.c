@@ -49,12 +49,13 @@ uint32_t blanket_endpoint_effective(const struct blanket_guest *guest,
     for (uint32_t step = 0; step <= BLANKET_DEPTH_MAX; step++) {
         uint32_t state = __atomic_load_n(&endpoint->state, __ATOMIC_SEQ_CST);
 
-        if (state == BLANKET_ENDPOINT_FREE || state == BLANKET_ENDPOINT_DEAD) {
-            return BLANKET_ENDPOINT_DEAD;
-        }
-        if (state == BLANKET_ENDPOINT_BROKEN ||
-            (state == BLANKET_ENDPOINT_RESETTING && worst == BLANKET_ENDPOINT_LIVE)) {
-            worst = state;
+        if (state != BLANKET_ENDPOINT_LIVE) {
+            if (state == BLANKET_ENDPOINT_FREE || state == BLANKET_ENDPOINT_DEAD) {
+                return BLANKET_ENDPOINT_DEAD;
+            }
+            if (state == BLANKET_ENDPOINT_BROKEN || worst == BLANKET_ENDPOINT_LIVE) {
+                worst = state;
+            }
         }
         parent = __atomic_load_n(&endpoint->parent, __ATOMIC_RELAXED);
         if (parent == BLANKET_OWNER_NONE) {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core.h"
 
-int blanket_errno_is_answer(int status)
+int blanket_errno_is_refusal(int status)
 {
     switch (status) {
-    case 0:
     case -BLANKET_EPERM:
     case -BLANKET_ENOENT:
     case -BLANKET_E2BIG:

@@ -72,12 +72,11 @@ enum blanket_element_state {
 /* The slot that an element creates or destroys, and its page. */
 struct blanket_element {
     uint8_t state;          /* enum blanket_element_state */
-    uint8_t table;          /* enum blanket_table_kind */
     uint8_t owns;           /* 1: `place` is RESERVED by this call, 2: CLOSING, to be swept by it */
     uint8_t use;            /* BLANKET_USE_* of `page`; 0: none is pinned by this element */
     uint8_t reason;         /* enum blanket_reason, if it was refused here */
     uint8_t bound;          /* 1: a port that this element made live, its word then being... */
-    uint8_t zero[2];
+    uint8_t zero[3];
     uint32_t word;          /* ...this */
     uint32_t place;         /* in the table */
     uint32_t previous;      /* generation before the reservation; of what is closing */
@@ -143,6 +142,8 @@ struct blanket_verb_info {
     uint16_t verb;
     uint8_t flags;
     uint8_t item_count; /* of one element */
+    uint8_t page;       /* which of its items is a page; 0: none (item 0 never is) */
+    uint8_t other;      /* which is a slot that must be live, beside item 0; 0: none */
     struct blanket_verb_item items[BLANKET_VERB_ITEMS_MAX];
 };
 
@@ -170,6 +171,9 @@ struct blanket_request {
     /* the batch under way: elements[0..batch_count) are the call's element_first + done... */
     uint16_t batch_first;
     uint16_t batch_count;
+    uint32_t batch_refused; /* of these, elements that don't go below */
+    int32_t used_change;    /* what its elements changed so far, for the level's counters: once a stage */
+    int32_t closing_change;
     /* reply */
     uint16_t done;
     uint16_t reply_size;
@@ -200,9 +204,14 @@ static inline void blanket_element_refuse(struct blanket_request *request, uint3
     request->context->results[request->batch_first + element] = blanket_result(status, value);
 }
 
-/* A status that a host or a below may give: 0 or one of enum blanket_errno but EIO, negated. What isn't
- * one is no answer: lost. */
-int blanket_errno_is_answer(int status);
+/* Is it one of enum blanket_errno but EIO, negated? */
+int blanket_errno_is_refusal(int status);
+
+/* A status that a host or a below may give: 0 or a refusal. What isn't one is no answer: lost. */
+static inline int blanket_errno_is_answer(int status)
+{
+    return status == 0 || blanket_errno_is_refusal(status);
+}
 
 static inline void blanket_count(blanket_atomic64_t *counter)
 {
@@ -217,7 +226,7 @@ void blanket_port_raise(struct blanket_level *level, struct blanket_guest *guest
 void blanket_port_notify(struct blanket_level *level, struct blanket_guest *guest, uint32_t place,
                          uint32_t word);
 
-/* The level's live count of a kind of slot went up or down. */
+/* The level's live count of a kind of slot went up or down: by as much as a batch changed it. */
 void blanket_count_used(struct blanket_level *level, enum blanket_table_kind kind, int change);
 
 /* The same for endpoints. */

@@ -82,37 +82,121 @@ struct blanket_window {
     uint32_t below_first;
 };
 
+/* `index` where it is below `count`, else 0, by arithmetic: a processor that guesses a bounds check wrong
+ * goes on with 0. Per slot, where a call of the host's index_nospec would cost more than the rest. */
+static inline uint32_t blanket_slot_clamp(uint32_t index, uint32_t count)
+{
+    uint32_t mask = (uint32_t)(((uint64_t)index - count) >> 32);
+
+    __asm__("" : "+r"(mask)); /* or the compiler may see the check before it, and leave the mask out */
+    return index & mask;
+}
+
 /* The slot that `owner` names by `index`, NULL if it isn't its own. *place is its place in `table`. */
-struct blanket_slot *blanket_slot_at(const struct blanket_table *table,
-                                     const struct blanket_window *window, uint32_t owner,
-                                     uint32_t index, uint32_t *place);
+static inline struct blanket_slot *blanket_slot_at(const struct blanket_table *table,
+                                                   const struct blanket_window *window,
+                                                   uint32_t owner, uint32_t index,
+                                                   uint32_t *place)
+{
+    uint32_t at;
+
+    if (index >= window->count) {
+        return NULL;
+    }
+    at = window->first + blanket_slot_clamp(index, window->count);
+    if (__atomic_load_n(&table->chunks[at / BLANKET_CHUNK_SLOTS].owner, __ATOMIC_RELAXED) !=
+        owner) {
+        return NULL;
+    }
+    *place = at;
+    return &table->slots[at];
+}
+
+/* To FREE, keeping the generation: from CLOSING when nothing is left here and below, from RESERVED
+ * when the object has come and gone (a copy). */
+static inline void blanket_slot_free(const struct blanket_table *table, uint32_t place)
+{
+    struct blanket_slot *slot = &table->slots[place];
+
+    slot->state = BLANKET_SLOT_FREE;
+    slot->role = BLANKET_ROLE_NONE;
+    slot->use = 0;
+    __atomic_store_n(&slot->u.send, 0, __ATOMIC_RELAXED); /* page.frame's place, too */
+    slot->u.page.cookie = 0;
+    table->chunks[place / BLANKET_CHUNK_SLOTS].used--;
+}
 
 /*
  * Begin to create: FREE -> RESERVED with a newer `generation`; the one before goes to *previous, for
  * blanket_slot_refused. -BLANKET_ESTALE, -BLANKET_EEXIST, -BLANKET_EBUSY (CLOSING).
  */
-int blanket_slot_reserve(struct blanket_table *table, uint32_t place, uint32_t generation,
-                         uint32_t *previous);
+static inline int blanket_slot_reserve(const struct blanket_table *table, uint32_t place,
+                                       uint32_t generation, uint32_t *previous)
+{
+    struct blanket_slot *slot = &table->slots[place];
+
+    if (slot->state != BLANKET_SLOT_FREE) {
+        return slot->state == BLANKET_SLOT_CLOSING ? -BLANKET_EBUSY : -BLANKET_EEXIST;
+    }
+    /* Generations that have run out retire the slot, here or below. */
+    if (generation <= slot->generation || slot->below_generation == UINT32_MAX) {
+        return -BLANKET_ESTALE;
+    }
+    *previous = slot->generation;
+    slot->generation = generation;
+    __atomic_store_n(&slot->below_generation, slot->below_generation + 1, __ATOMIC_RELAXED);
+    slot->state = BLANKET_SLOT_RESERVED;
+    table->chunks[place / BLANKET_CHUNK_SLOTS].used++;
+    return 0;
+}
 
 /* RESERVED -> FREE, as if the create had never been asked for. */
-void blanket_slot_refused(struct blanket_table *table, uint32_t place, uint32_t previous);
+static inline void blanket_slot_refused(const struct blanket_table *table, uint32_t place,
+                                        uint32_t previous)
+{
+    struct blanket_slot *slot = &table->slots[place];
 
-/* To FREE, keeping the generation: from CLOSING when nothing is left here and below, from RESERVED
- * when the object has come and gone (a copy). */
-void blanket_slot_free(struct blanket_table *table, uint32_t place);
+    slot->generation = previous;
+    __atomic_store_n(&slot->below_generation, slot->below_generation - 1, __ATOMIC_RELAXED);
+    blanket_slot_free(table, place);
+}
 
 /* What a create must exceed: UINT32_MAX if the slot has no generation left, here or below. */
-uint32_t blanket_slot_newest(const struct blanket_slot *slot);
+static inline uint32_t blanket_slot_newest(const struct blanket_slot *slot)
+{
+    return slot->below_generation == UINT32_MAX ? UINT32_MAX : slot->generation;
+}
 
 /*
  * Begin to destroy `generation`. 1: the slot is CLOSING now, go on below. 0: it isn't there (any
  * more), which is success; a free slot takes the generation as a tombstone. -BLANKET_EBUSY: a
  * create is under way, or a newer generation was asked for than lives there.
  */
-int blanket_slot_close(struct blanket_slot *slot, uint32_t generation);
+static inline int blanket_slot_close(struct blanket_slot *slot, uint32_t generation)
+{
+    if (slot->state == BLANKET_SLOT_FREE) {
+        if (generation > slot->generation) {
+            slot->generation = generation;
+        }
+        return 0;
+    }
+    /* A create that is refused gives the slot its old generation back, and with it would lose the
+     * tombstone of one in between: whatever is destroyed meanwhile has to be asked for again. */
+    if (slot->state == BLANKET_SLOT_RESERVED || generation > slot->generation) {
+        return -BLANKET_EBUSY;
+    }
+    if (generation < slot->generation) {
+        return 0;
+    }
+    slot->state = BLANKET_SLOT_CLOSING;
+    return 1;
+}
 
 /* The slot is LIVE with that generation: 0, else -BLANKET_ENOENT. */
-int blanket_slot_live(const struct blanket_slot *slot, uint32_t generation);
+static inline int blanket_slot_live(const struct blanket_slot *slot, uint32_t generation)
+{
+    return slot->state == BLANKET_SLOT_LIVE && slot->generation == generation ? 0 : -BLANKET_ENOENT;
+}
 
 /* Give `count` slots of `from`'s chunks (rounded up) that are wholly free to `to`, from the end; *place
  * is that of the first. -BLANKET_ENOSPC. `count` 0: place 0, nothing changes. Generations stay: the

@@ -8,13 +8,14 @@ static struct blanket_slot *slot_at(const struct blanket_request *request, uint3
     return &request->guest->tables[BLANKET_TABLE_PORTS].slots[place];
 }
 
-int blanket_evtchn_reserve(struct blanket_request *request, uint32_t element, uint64_t item,
-                           enum blanket_slot_role role, uint32_t *value)
+int blanket_evtchn_reserve(struct blanket_request *request, const struct blanket_reach *reach,
+                           struct blanket_element *state, uint64_t item,
+                           enum blanket_slot_role role)
 {
-    int rc = blanket_object_reserve(request, element, BLANKET_TABLE_PORTS, item, value);
+    int rc = blanket_object_reserve(request, reach, state, item);
 
     if (rc == 0) {
-        struct blanket_slot *slot = slot_at(request, request->context->elements[element].place);
+        struct blanket_slot *slot = &reach->table.slots[state->place];
 
         slot->role = (uint8_t)role;
         __atomic_store_n(&slot->word, 0, __ATOMIC_SEQ_CST);
@@ -22,25 +23,25 @@ int blanket_evtchn_reserve(struct blanket_request *request, uint32_t element, ui
     return rc;
 }
 
-int blanket_evtchn_find(const struct blanket_request *request, uint64_t item,
+int blanket_evtchn_find(const struct blanket_reach *reach, uint64_t item,
                         enum blanket_slot_role role, uint32_t *place)
 {
-    int rc = blanket_object_find(request, BLANKET_TABLE_PORTS, item, place);
+    int rc = blanket_object_find(reach, item, place);
 
-    return rc == 0 && slot_at(request, *place)->role != role ? -BLANKET_ENOENT : rc;
+    return rc == 0 && reach->table.slots[*place].role != role ? -BLANKET_ENOENT : rc;
 }
 
-int blanket_evtchn_close(struct blanket_request *request, uint32_t element, uint64_t item,
-                         enum blanket_slot_role role)
+int blanket_evtchn_close(struct blanket_request *request, const struct blanket_reach *reach,
+                         struct blanket_element *state, uint64_t item, enum blanket_slot_role role)
 {
     const struct blanket_slot *slot;
     uint32_t place;
 
-    slot = blanket_object_slot(request, BLANKET_TABLE_PORTS, item, &place);
+    slot = blanket_object_slot(reach, item, &place);
     if (slot && slot->role != BLANKET_ROLE_NONE && slot->role != role) {
         return -BLANKET_ENOENT;
     }
-    return blanket_object_close(request, element, BLANKET_TABLE_PORTS, item);
+    return blanket_object_close(request, reach, state, item);
 }
 
 uint32_t blanket_evtchn_bound(struct blanket_request *request, uint32_t place)
@@ -74,12 +75,13 @@ static int bind_vcpu(struct blanket_request *request, uint32_t *word, uint64_t i
 int blanket_evtchn_here(struct blanket_request *request, const uint64_t *items)
 {
     struct blanket_level *level = request->level;
+    const struct blanket_reach reach = blanket_object_reach(request, BLANKET_TABLE_PORTS);
     uint32_t place = 0, notify = 0;
     uint32_t *word;
     int rc;
 
     level->ops->lock(level->host, request->guest_id);
-    rc = blanket_object_find(request, BLANKET_TABLE_PORTS, items[0], &place);
+    rc = blanket_object_find(&reach, items[0], &place);
     word = &slot_at(request, place)->word;
     if (rc != 0) {
         /* nothing */
@@ -98,16 +100,16 @@ int blanket_evtchn_here(struct blanket_request *request, const uint64_t *items)
     return rc;
 }
 
-uint32_t blanket_evtchn_status(const struct blanket_request *request, uint64_t item,
+uint32_t blanket_evtchn_status(const struct blanket_reach *reach, uint64_t item,
                                uint32_t below_status)
 {
     uint32_t status = below_status & BLANKET_PORT_STATE_MASK;
     uint32_t place, word;
 
-    if (blanket_object_find(request, BLANKET_TABLE_PORTS, item, &place) != 0) {
+    if (blanket_object_find(reach, item, &place) != 0) {
         return status;
     }
-    word = __atomic_load_n(&slot_at(request, place)->word, __ATOMIC_SEQ_CST);
+    word = __atomic_load_n(&reach->table.slots[place].word, __ATOMIC_SEQ_CST);
     status |= word & BLANKET_WORD_PENDING ? BLANKET_PORT_STATE_PENDING : 0;
     status |= word & BLANKET_WORD_MASKED ? BLANKET_PORT_STATE_MASKED : 0;
     return status;
@@ -118,6 +120,7 @@ static int authorise_send(struct blanket_request *request, uint64_t item, uint32
                           int rebind)
 {
     struct blanket_level *level = request->level;
+    const struct blanket_reach reach = blanket_object_reach(request, BLANKET_TABLE_PORTS);
     uint32_t place;
     int rc;
 
@@ -126,7 +129,7 @@ static int authorise_send(struct blanket_request *request, uint64_t item, uint32
         return rc;
     }
     level->ops->lock(level->host, request->guest_id);
-    rc = blanket_evtchn_find(request, item, BLANKET_ROLE_CHANNEL, &place);
+    rc = blanket_evtchn_find(&reach, item, BLANKET_ROLE_CHANNEL, &place);
     if (rc == 0) {
         uint64_t allowed = ((uint64_t)blanket_item_generation(item) << 32) | epoch;
 
@@ -144,12 +147,13 @@ int blanket_evtchn_send(struct blanket_request *request, uint64_t item)
     struct blanket_endpoint *endpoint = request->endpoint;
     uint32_t epoch = __atomic_load_n(&level->epoch, __ATOMIC_ACQUIRE);
     uint64_t allowed = ((uint64_t)blanket_item_generation(item) << 32) | epoch;
+    const struct blanket_reach reach = blanket_object_reach(request, BLANKET_TABLE_PORTS);
     const struct blanket_slot *slot;
     uint64_t known;
     uint32_t place;
     int rc;
 
-    slot = blanket_object_slot(request, BLANKET_TABLE_PORTS, item, &place);
+    slot = blanket_object_slot(&reach, item, &place);
     if (!slot) {
         request->reason = BLANKET_REASON_OBJECT;
         return -BLANKET_ENOENT;
@@ -163,7 +167,7 @@ int blanket_evtchn_send(struct blanket_request *request, uint64_t item)
     }
     blanket_count(&level->counters.calls_below);
     rc = endpoint->below.ops->send(endpoint->below.context, request->vcpu, endpoint->below_endpoint,
-                                   blanket_object_below(request, BLANKET_TABLE_PORTS, item, place));
+                                   blanket_object_below(&reach, item, place));
     if (!blanket_errno_is_answer(rc)) {
         blanket_count(&level->counters.lost);
         request->reason = BLANKET_REASON_LOST;

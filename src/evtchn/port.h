@@ -7,14 +7,15 @@
 
 /* Reserve a port to create, with its role; what was pending on its last life is forgotten. As
  * blanket_object_reserve. */
-int blanket_evtchn_reserve(struct blanket_request *request, uint32_t element, uint64_t item,
-                           enum blanket_slot_role role, uint32_t *value);
+int blanket_evtchn_reserve(struct blanket_request *request, const struct blanket_reach *reach,
+                           struct blanket_element *state, uint64_t item,
+                           enum blanket_slot_role role);
 
 /* blanket_object_find and _close for a port of that role. */
-int blanket_evtchn_find(const struct blanket_request *request, uint64_t item,
+int blanket_evtchn_find(const struct blanket_reach *reach, uint64_t item,
                         enum blanket_slot_role role, uint32_t *place);
-int blanket_evtchn_close(struct blanket_request *request, uint32_t element, uint64_t item,
-                         enum blanket_slot_role role);
+int blanket_evtchn_close(struct blanket_request *request, const struct blanket_reach *reach,
+                         struct blanket_element *state, uint64_t item, enum blanket_slot_role role);
 
 /*
  * A port became LIVE (guest's lock held): events are let through from now on. Returns the word as it
@@ -26,7 +27,7 @@ uint32_t blanket_evtchn_bound(struct blanket_request *request, uint32_t place);
 int blanket_evtchn_here(struct blanket_request *request, const uint64_t *items);
 
 /* This level's bits of an EVTCHN_STATUS result. */
-uint32_t blanket_evtchn_status(const struct blanket_request *request, uint64_t item,
+uint32_t blanket_evtchn_status(const struct blanket_reach *reach, uint64_t item,
                                uint32_t below_status);
 
 /*

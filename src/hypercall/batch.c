@@ -2,8 +2,8 @@
 /*
  * The stages of a batch in the order in which they run:
  *
- *   prepare   guest's lock: names to slots, slots reserved or closing
- *   pin       no lock: pages, held by the reserved slots
+ *   prepare   guest's lock: names to slots, slots reserved or closing   (prepare.c)
+ *   pin       no lock: pages, held by the reserved slots                (prepare.c)
  *   perform   no lock: one call below with the elements that are left
  *   commit    guest's lock: each slot gets what became of it
  *   notify    no lock: events that came before their port was bound
@@ -13,116 +13,10 @@
 #include "check.h"
 #include "forward.h"
 #include "object.h"
-#include "page.h"
 #include "port.h"
+#include "prepare.h"
 #include "resolve.h"
 #include "verbs.h"
-
-static void refuse(struct blanket_request *request, uint32_t element, int status, uint32_t value,
-                   uint8_t reason)
-{
-    blanket_element_refuse(request, element, status, value);
-    request->context->elements[element].reason = reason;
-}
-
-/* 0 is "go on" for what only looks a slot up; here that is 1, and 0 means done. */
-static int go_on(int rc)
-{
-    return rc != 0 ? rc : 1;
-}
-
-static int prepare_slot(struct blanket_request *request, uint32_t element, uint32_t at,
-                        uint64_t item, uint32_t *value)
-{
-    unsigned effect = at == 0 ? blanket_verb_effect(request->verb->verb) : BLANKET_EFFECT_ACT;
-    enum blanket_table_kind kind = blanket_item_type(item) == BLANKET_ITEM_GRANT
-                                       ? BLANKET_TABLE_GRANTS
-                                       : BLANKET_TABLE_MAPPINGS;
-    uint32_t *place = &request->context->elements[element].place;
-
-    if (effect == BLANKET_EFFECT_CREATE) {
-        return go_on(blanket_object_reserve(request, element, kind, item, value));
-    }
-    if (effect == BLANKET_EFFECT_DESTROY) {
-        return blanket_object_close(request, element, kind, item);
-    }
-    if (request->verb->verb == BLANKET_VERB_GRANT_QUERY &&
-        blanket_grant_is_closing(request, item)) {
-        *value = BLANKET_GRANT_STATE_CLOSING;
-        return 0;
-    }
-    return go_on(blanket_object_find(request, kind, item, place));
-}
-
-static int prepare_port(struct blanket_request *request, uint32_t element, uint32_t at,
-                        uint64_t item, uint32_t *value)
-{
-    unsigned effect = at == 0 ? blanket_verb_effect(request->verb->verb) : BLANKET_EFFECT_ACT;
-    enum blanket_slot_role role = at == 0 && (request->verb->flags & BLANKET_VERB_STORE)
-                                      ? BLANKET_ROLE_STORE
-                                      : BLANKET_ROLE_CHANNEL;
-    uint32_t *place = &request->context->elements[element].place;
-
-    if (effect == BLANKET_EFFECT_CREATE) {
-        return go_on(blanket_evtchn_reserve(request, element, item, role, value));
-    }
-    if (effect == BLANKET_EFFECT_DESTROY) {
-        return blanket_evtchn_close(request, element, item, role);
-    }
-    return go_on(blanket_evtchn_find(request, item, role, place));
-}
-
-/* One element, under the lock: its items in the below's terms to `below`; pages come later. */
-static void prepare(struct blanket_request *request, uint32_t element, uint64_t *below)
-{
-    const uint64_t *items = blanket_element_items(request, element);
-    struct blanket_element *state = &request->context->elements[element];
-
-    memset(state, 0, sizeof(*state));
-    state->state = BLANKET_ELEMENT_BELOW;
-    for (uint32_t at = 0; at < request->verb->item_count; at++) {
-        unsigned type = blanket_item_type(items[at]);
-        enum blanket_table_kind kind = BLANKET_TABLE_PORTS;
-        uint32_t value = 0;
-        int rc;
-
-        below[at] = items[at];
-        if (type == BLANKET_ITEM_PORT) {
-            rc = prepare_port(request, element, at, items[at], &value);
-        } else if (type == BLANKET_ITEM_GRANT || type == BLANKET_ITEM_MAPPING) {
-            kind = type == BLANKET_ITEM_GRANT ? BLANKET_TABLE_GRANTS : BLANKET_TABLE_MAPPINGS;
-            rc = prepare_slot(request, element, at, items[at], &value);
-        } else {
-            continue;
-        }
-        if (rc != 1) {
-            refuse(request, element, rc, value, BLANKET_REASON_OBJECT);
-            return;
-        }
-        below[at] = blanket_object_below(request, kind, items[at], state->place);
-    }
-}
-
-/* Pages of one element; what is refused here gives its slot back at commit. */
-static void pin(struct blanket_request *request, uint32_t element, uint64_t *below)
-{
-    const uint64_t *items = blanket_element_items(request, element);
-
-    for (uint32_t at = 0; at < request->verb->item_count; at++) {
-        unsigned type = blanket_item_type(items[at]);
-        int rc;
-
-        if (type != BLANKET_ITEM_FRAME && type != BLANKET_ITEM_OWN_GRANT) {
-            continue;
-        }
-        rc = blanket_grant_pin(request, element, items[at], &below[at]);
-        if (rc != 0) {
-            rc = blanket_errno_is_answer(rc) ? rc : -BLANKET_EINVAL; /* EIO isn't the host's */
-            refuse(request, element, rc, 0, BLANKET_REASON_PAGE);
-            return;
-        }
-    }
-}
 
 /* The value that may go with a status from below: of ours is only what docs/abi.md gives a meaning. */
 static uint32_t value_of(int status, uint32_t value)
@@ -134,14 +28,12 @@ static uint32_t value_of(int status, uint32_t value)
 }
 
 /* Is it an answer at all? Our create has a generation that this level never used there before. */
-static int is_answer(const struct blanket_request *request, const struct blanket_element *state,
+static int is_answer(const struct blanket_reach *reach, const struct blanket_element *state,
                      int status, uint32_t value)
 {
-    const struct blanket_table *table = &request->guest->tables[state->table];
-
     if (status == -BLANKET_ESTALE) {
         return state->owns == BLANKET_OWNS_RESERVED &&
-               value >= table->slots[state->place].below_generation;
+               value >= reach->table.slots[state->place].below_generation;
     }
     if (status == -BLANKET_EEXIST) {
         return 0; /* so this is our own create, which came twice: it is live below */
@@ -150,10 +42,10 @@ static int is_answer(const struct blanket_request *request, const struct blanket
 }
 
 /* What an element's reply from below means. Not begun (beyond done) is refused: nothing was done. */
-static enum blanket_outcome outcome_of(struct blanket_request *request, uint32_t element,
+static enum blanket_outcome outcome_of(const struct blanket_reach *reach,
+                                       const struct blanket_element *state,
                                        const struct blanket_call *call, int rc, uint64_t *result)
 {
-    const struct blanket_element *state = &request->context->elements[element];
     uint32_t index = state->index_below;
     int status = rc;
     uint32_t value = call->detail;
@@ -163,10 +55,10 @@ static enum blanket_outcome outcome_of(struct blanket_request *request, uint32_t
         return BLANKET_OUTCOME_REFUSED;
     }
     if (rc == 0) {
-        status = blanket_result_status(request->context->results_below[index]);
-        value = blanket_result_value(request->context->results_below[index]);
+        status = blanket_result_status(call->results[index]);
+        value = blanket_result_value(call->results[index]);
     }
-    if (!is_answer(request, state, status, value)) {
+    if (!is_answer(reach, state, status, value)) {
         *result = blanket_result(-BLANKET_EIO, 0);
         return BLANKET_OUTCOME_UNKNOWN;
     }
@@ -175,12 +67,10 @@ static enum blanket_outcome outcome_of(struct blanket_request *request, uint32_t
 }
 
 /* The below's slot is ahead of ours (we, or our slot's owner, are new): catch up, try again later. */
-static uint64_t catch_up(struct blanket_request *request, uint32_t element, uint32_t newest)
+static uint64_t catch_up(const struct blanket_reach *reach, const struct blanket_element *state,
+                         uint32_t newest)
 {
-    const struct blanket_element *state = &request->context->elements[element];
-    struct blanket_slot *slot = &request->guest->tables[state->table].slots[state->place];
-
-    __atomic_store_n(&slot->below_generation, newest, __ATOMIC_RELAXED);
+    __atomic_store_n(&reach->table.slots[state->place].below_generation, newest, __ATOMIC_RELAXED);
     return blanket_result(-BLANKET_EAGAIN, 0);
 }
 
@@ -192,62 +82,100 @@ static uint64_t closing_result(unsigned effect)
                                            : blanket_result(-BLANKET_EBUSY, 0);
 }
 
-static void commit_one(struct blanket_request *request, uint32_t element, uint64_t result,
-                       enum blanket_outcome outcome, int live)
+/* Returns the element's result. */
+static uint64_t commit_object(struct blanket_request *request, const struct blanket_reach *reach,
+                              struct blanket_element *state, uint64_t result,
+                              enum blanket_outcome outcome, int live)
 {
-    struct blanket_element *state = &request->context->elements[element];
     unsigned effect = blanket_verb_effect(request->verb->verb);
-    enum blanket_slot_state slot_state;
+    enum blanket_slot_state slot_state = blanket_object_commit(request, reach, state, outcome,
+                                                               live);
 
-    if (state->state == BLANKET_ELEMENT_BELOW) {
-        state->reason = outcome == BLANKET_OUTCOME_UNKNOWN ? BLANKET_REASON_LOST
-                                                           : BLANKET_REASON_BELOW;
+    if (state->state == BLANKET_ELEMENT_BELOW && blanket_result_status(result) == -BLANKET_ESTALE) {
+        result = catch_up(reach, state, blanket_result_value(result));
     }
-    if (state->owns != BLANKET_OWNS_NOTHING) {
-        slot_state = blanket_object_commit(request, element, outcome, live);
-        if (state->state == BLANKET_ELEMENT_BELOW &&
-            blanket_result_status(result) == -BLANKET_ESTALE) {
-            result = catch_up(request, element, blanket_result_value(result));
-        }
-        if (slot_state == BLANKET_SLOT_CLOSING &&
-            (effect == BLANKET_EFFECT_CREATE || outcome != BLANKET_OUTCOME_OK)) {
-            result = closing_result(effect);
-        }
-        if (slot_state == BLANKET_SLOT_LIVE && state->owns == BLANKET_OWNS_RESERVED &&
-            state->table == BLANKET_TABLE_PORTS) {
-            state->bound = 1;
-            state->word = blanket_evtchn_bound(request, state->place);
-        }
+    if (slot_state == BLANKET_SLOT_CLOSING &&
+        (effect == BLANKET_EFFECT_CREATE || outcome != BLANKET_OUTCOME_OK)) {
+        result = closing_result(effect);
     }
-    if (request->verb->verb == BLANKET_VERB_EVTCHN_STATUS && outcome == BLANKET_OUTCOME_OK) {
-        result = blanket_result(0, blanket_evtchn_status(request,
-                                                         *blanket_element_items(request, element),
-                                                         blanket_result_value(result)));
+    if (slot_state == BLANKET_SLOT_LIVE && state->owns == BLANKET_OWNS_RESERVED &&
+        reach->kind == BLANKET_TABLE_PORTS) {
+        state->bound = 1;
+        state->word = blanket_evtchn_bound(request, state->place);
     }
-    request->context->results[request->batch_first + element] = result;
+    return result;
 }
 
 /* All elements, under the lock. Returns how many are done. */
-static uint32_t commit(struct blanket_request *request, const struct blanket_call *call, int rc)
+static uint32_t commit(struct blanket_request *request, const struct blanket_reach *reach,
+                       const struct blanket_call *call, int rc, int live)
 {
-    int live = blanket_endpoint_effective(request->guest, request->endpoint) ==
-               BLANKET_ENDPOINT_LIVE;
+    const uint64_t *items = blanket_element_items(request, 0);
+    uint64_t *results = &request->context->results[request->batch_first];
     uint32_t done = request->batch_count;
 
     for (uint32_t element = 0; element < request->batch_count; element++) {
         struct blanket_element *state = &request->context->elements[element];
-        uint64_t result = request->context->results[request->batch_first + element];
         enum blanket_outcome outcome = BLANKET_OUTCOME_REFUSED;
+        uint64_t result = results[element];
 
         if (state->state == BLANKET_ELEMENT_BELOW) {
-            outcome = outcome_of(request, element, call, rc, &result);
+            outcome = outcome_of(reach, state, call, rc, &result);
+            state->reason = outcome == BLANKET_OUTCOME_UNKNOWN ? BLANKET_REASON_LOST
+                                                               : BLANKET_REASON_BELOW;
             if (rc == 0 && state->index_below >= call->done && element < done) {
                 done = element;
             }
         }
-        commit_one(request, element, result, outcome, live);
+        if (state->owns != BLANKET_OWNS_NOTHING) {
+            result = commit_object(request, reach, state, result, outcome, live);
+        }
+        if (request->verb->verb == BLANKET_VERB_EVTCHN_STATUS && outcome == BLANKET_OUTCOME_OK) {
+            result = blanket_result(
+                0, blanket_evtchn_status(reach, items[element], blanket_result_value(result)));
+        }
+        results[element] = result;
     }
     return done;
+}
+
+/* May commit_smooth do it? All went below, all came back well, and it is of grants or mappings. */
+static int is_smooth(const struct blanket_request *request, const struct blanket_reach *reach,
+                     const struct blanket_call *call, int rc)
+{
+    const unsigned effect = blanket_verb_effect(request->verb->verb);
+    const uint32_t count = request->batch_count;
+    uint32_t bad = 0;
+
+    if (rc != 0 || call->element_count != count || call->done != count ||
+        reach->kind == BLANKET_TABLE_PORTS || (request->verb->flags & BLANKET_VERB_SPENT) ||
+        (effect != BLANKET_EFFECT_CREATE && effect != BLANKET_EFFECT_DESTROY)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bad |= (uint32_t)blanket_result_status(call->results[i]);
+    }
+    return bad == 0;
+}
+
+/* What commit comes to when nothing went wrong anywhere; the endpoint is live. */
+static void commit_smooth(struct blanket_request *request, const struct blanket_reach *reach,
+                          const struct blanket_call *call)
+{
+    const uint32_t count = request->batch_count;
+    const struct blanket_element *state = request->context->elements;
+
+    memcpy(&request->context->results[request->batch_first], call->results,
+           count * sizeof(*call->results));
+    if (state->owns == BLANKET_OWNS_RESERVED) {
+        for (uint32_t i = 0; i < count; i++) {
+            blanket_object_fill(reach, &state[i]);
+        }
+    } else {
+        for (uint32_t i = 0; i < count; i++) {
+            blanket_object_gone(request, reach, &state[i]);
+        }
+    }
 }
 
 static uint8_t reason_of(const struct blanket_element *state, int status)
@@ -305,60 +233,50 @@ static void aftermath(struct blanket_request *request, uint32_t done)
 uint32_t blanket_batch(struct blanket_request *request)
 {
     struct blanket_level *level = request->level;
-    uint32_t width = request->verb->item_count;
-    uint64_t *below = blanket_forward_items(request);
+    const struct blanket_reach reach = blanket_object_reach(request,
+                                                            blanket_verb_kind(request->verb));
+    uint32_t count = blanket_batch_prepare(request, blanket_forward_items(request));
+    uint32_t done = request->batch_count;
     struct blanket_call call;
-    uint32_t count = 0, done;
-    int rc = 0;
+    int live, smooth, rc = 0;
 
-    level->ops->lock(level->host, request->guest_id);
-    for (uint32_t element = 0; element < request->batch_count; element++) {
-        prepare(request, element, below + (size_t)element * width);
-    }
-    level->ops->unlock(level->host, request->guest_id);
-    for (uint32_t element = 0; element < request->batch_count; element++) {
-        struct blanket_element *state = &request->context->elements[element];
-
-        if (state->state == BLANKET_ELEMENT_BELOW) {
-            pin(request, element, below + (size_t)element * width);
-        }
-        if (state->state == BLANKET_ELEMENT_BELOW) {
-            state->index_below = count;
-            memmove(below + (size_t)count * width, below + (size_t)element * width,
-                    width * sizeof(*below));
-            count++;
-        }
-    }
     memset(&call, 0, sizeof(call));
     if (count != 0) {
         rc = blanket_forward(request, &call, count);
     }
     level->ops->lock(level->host, request->guest_id);
-    done = commit(request, &call, rc);
+    live = blanket_endpoint_effective(request->guest, request->endpoint) == BLANKET_ENDPOINT_LIVE;
+    smooth = live && is_smooth(request, &reach, &call, rc);
+    if (smooth) {
+        commit_smooth(request, &reach, &call);
+    } else {
+        done = commit(request, &reach, &call, rc, live);
+    }
+    blanket_object_settle(request, reach.kind);
     level->ops->unlock(level->host, request->guest_id);
-    aftermath(request, done);
+    if (!smooth) {
+        aftermath(request, done);
+    }
     return done;
 }
 
 void blanket_batch_undo(struct blanket_request *request, uint32_t first, uint32_t end)
 {
     struct blanket_level *level = request->level;
+    const struct blanket_reach reach = blanket_object_reach(request,
+                                                            blanket_verb_kind(request->verb));
 
     level->ops->lock(level->host, request->guest_id);
     for (uint32_t i = first; i < end; i++) {
         uint64_t item = request->items[i * request->verb->item_count];
-        unsigned type = blanket_item_type(item);
-        enum blanket_table_kind kind = type == BLANKET_ITEM_GRANT     ? BLANKET_TABLE_GRANTS
-                                       : type == BLANKET_ITEM_MAPPING ? BLANKET_TABLE_MAPPINGS
-                                                                      : BLANKET_TABLE_PORTS;
         uint32_t place;
 
         if (blanket_result_status(request->context->results[i]) == 0 &&
-            blanket_object_find(request, kind, item, &place) == 0) {
-            blanket_object_abandon(level, request->endpoint,
-                                   &request->guest->tables[kind].slots[place]);
+            blanket_object_find(&reach, item, &place) == 0) {
+            blanket_object_abandon(request, &reach.table.slots[place]);
         }
     }
+    blanket_object_settle(request, reach.kind);
     level->ops->unlock(level->host, request->guest_id);
     blanket_guest_kick(level, request->guest, 1);
 }

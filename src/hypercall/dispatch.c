@@ -6,7 +6,7 @@
  *   pin            acl/resolve.c        the endpoint, then every ancestor
  *   hook           acl/check.c          the mandatory right, then the policy
  *   here           acl/, evtchn/        verbs that this level serves, or
- *   batch          hypercall/batch.c    prepare, perform below (forward.c), commit
+ *   batch          hypercall/batch.c    prepare (prepare.c), perform below (forward.c), commit
  *   reply          hypercall/frame.c    what can't be told is taken down
  *   unpin          acl/resolve.c
  */

@@ -31,22 +31,35 @@ int blanket_frame_check(const struct blanket_wire_header *header)
     return 0;
 }
 
-static int check_item(const struct blanket_verb_info *verb, uint32_t at, uint64_t item)
-{
-    const struct blanket_verb_item *expected = &verb->items[at];
-    unsigned type = blanket_item_type(item);
-    unsigned access = blanket_item_access(item);
+#define ACCESS_SHIFT (BLANKET_ITEM_ACCESS_SHIFT - 48u)
+#define TYPE_SHIFT (BLANKET_ITEM_TYPE_SHIFT - 48u)
 
-    if ((item >> 48) & 0x3fu) {
-        return -BLANKET_EINVAL;
-    }
-    if (type == BLANKET_ITEM_OWN_GRANT && expected->type == BLANKET_ITEM_FRAME &&
-        !(verb->flags & BLANKET_VERB_OVERLAY)) {
-        type = BLANKET_ITEM_FRAME;
-    }
-    if (type != expected->type || (access & ~(unsigned)expected->access) != 0 ||
-        ((expected->access & BLANKET_VERB_ACCESS_ONE) && access == 0)) {
-        return -BLANKET_EINVAL;
+/* Is the item of that type, with access bits as they must be, and zero where it has to be? */
+static int is_as_expected(unsigned type, unsigned allowed, uint64_t item)
+{
+    /* What its head has beyond the type: only access bits may be left, and those that are allowed. */
+    unsigned more = (unsigned)(item >> 48) ^ (type << TYPE_SHIFT);
+    unsigned access = BLANKET_ACCESS_READ | BLANKET_ACCESS_WRITE;
+
+    return (more & ~((allowed & access) << ACCESS_SHIFT)) == 0 &&
+           (more != 0 || !(allowed & BLANKET_VERB_ACCESS_ONE));
+}
+
+/* The same item of all elements. */
+static int check_items(const struct blanket_verb_info *verb, uint32_t at, const uint64_t *items,
+                       uint32_t elements)
+{
+    const uint32_t width = verb->item_count;
+    const unsigned type = verb->items[at].type, access = verb->items[at].access;
+    /* How a caller may name its page instead. */
+    const unsigned other = type == BLANKET_ITEM_FRAME && !(verb->flags & BLANKET_VERB_OVERLAY)
+                               ? BLANKET_ITEM_OWN_GRANT
+                               : type;
+
+    for (items += at; elements > 0; elements--, items += width) {
+        if (!is_as_expected(type, access, *items) && !is_as_expected(other, access, *items)) {
+            return -BLANKET_EINVAL;
+        }
     }
     return 0;
 }
@@ -54,7 +67,7 @@ static int check_item(const struct blanket_verb_info *verb, uint32_t at, uint64_
 int blanket_frame_check_verb(const struct blanket_verb_info *verb, const uint64_t *items,
                              uint32_t item_count, uint32_t first, uint32_t payload_size)
 {
-    uint32_t elements = verb->item_count != 0 ? item_count / verb->item_count : 0;
+    uint32_t elements;
     int rc = 0;
 
     if (payload_size != 0 && !(verb->flags & BLANKET_VERB_PAYLOAD)) {
@@ -63,17 +76,18 @@ int blanket_frame_check_verb(const struct blanket_verb_info *verb, const uint64_
     if (verb->item_count == 0) {
         return item_count == 0 && first == 0 ? 0 : -BLANKET_EINVAL;
     }
-    if (item_count % verb->item_count != 0 || first >= elements ||
+    elements = item_count / verb->item_count;
+    if (item_count != elements * verb->item_count || first >= elements ||
         (elements > 1 && !(verb->flags & BLANKET_VERB_BATCH))) {
         return -BLANKET_EINVAL;
     }
-    for (uint32_t element = first; element < elements && rc == 0; element++) {
-        const uint64_t *own = items + (size_t)element * verb->item_count;
-
-        for (uint32_t at = 0; at < verb->item_count && rc == 0; at++) {
-            rc = check_item(verb, at, own[at]);
-        }
-        rc = rc == 0 ? blanket_grant_check(verb, own) : rc;
+    items += (size_t)first * verb->item_count;
+    elements -= first;
+    for (uint32_t at = 0; at < verb->item_count && rc == 0; at++) {
+        rc = check_items(verb, at, items, elements);
+    }
+    for (uint32_t i = 0; i < elements && rc == 0 && verb->verb == BLANKET_VERB_GRANT_COPY; i++) {
+        rc = blanket_grant_check(items + (size_t)i * verb->item_count);
     }
     return rc;
 }
@@ -155,10 +169,11 @@ int blanket_frame_reply(struct blanket_request *request, uint64_t address, int s
     header->reply_size = request->reply_size;
     if (status == 0) {
         uint32_t item_bytes = (uint32_t)request->item_count * (uint32_t)sizeof(uint64_t);
+        uint32_t width = request->verb->item_count;
 
         memcpy(items, request->items, item_bytes);
         for (uint32_t i = request->element_first; i < request->done; i++) {
-            items[i * request->verb->item_count] = context->results[i];
+            items[i * width] = context->results[i];
         }
         memcpy(out + size + item_bytes, context->reply, request->reply_size);
         size += item_bytes + request->reply_size;

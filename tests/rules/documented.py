@@ -30,7 +30,7 @@ def wire_verbs(text):
 def table_verbs(text):
     """name: (flags as the document has them, the items' types)"""
     found = {}
-    for name, flags, items in re.findall(r'\{ BLANKET_VERB_(\w+), ([^,]+), \d+,\s*\{(.*?)\} \}', text, re.S):
+    for name, flags, items in re.findall(r'\{ BLANKET_VERB_(\w+), ([^,]+), \d+, \d, \d,\s*\{(.*?)\} \}', text, re.S):
         types = re.findall(r'PLAIN\((\w+)\)|(FRAME)\(|(PEER_REF)', items)
         found[name] = (('batch' if 'BATCH' in flags else '', 'HERE' in flags and not name.startswith('ENDPOINT')),
                        [''.join(one) for one in types])
@@ -82,7 +82,7 @@ def check(root):
 
 GOOD = {
     WIRE: 'BLANKET_RIGHT_GRANT_MAP = 5,\nBLANKET_VERB_GRANT_MAP = BLANKET_VERB(GRANT, CREATE, GRANT_MAP, 4),\n',
-    TABLE: '{ BLANKET_VERB_GRANT_MAP, BATCH | BLANKET_VERB_OVERLAY, 3,\n  { PLAIN(MAPPING), PEER_REF, FRAME(0) } },\n',
+    TABLE: '{ BLANKET_VERB_GRANT_MAP, BATCH | BLANKET_VERB_OVERLAY, 3, 2, 0,\n  { PLAIN(MAPPING), PEER_REF, FRAME(0) } },\n',
     ERRNO: '    BLANKET_EPERM = 1,\n',
     ABI: '| EPERM | no |\n| GRANT_MAP, batch | 0x18a4 | GRANT_MAP | MAPPING (create), PEER_REF, FRAME | |\n',
     THREATS: '| `tests/a.c: one, two` |\n',

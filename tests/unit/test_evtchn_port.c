@@ -237,9 +237,14 @@ static void a_change_during_the_hook_asks_again(void **state)
 /* The port goes while the policy is asked. */
 static void close_it(struct core *core)
 {
+    struct blanket_request request;
+
     core->hooked = NULL;
-    blanket_object_abandon(core->level, core_endpoint(core, 0, 1),
-                           core_slot(core, 0, BLANKET_TABLE_PORTS, 1, 0));
+    memset(&request, 0, sizeof(request));
+    request.level = core->level;
+    request.endpoint = core_endpoint(core, 0, 1);
+    blanket_object_abandon(&request, core_slot(core, 0, BLANKET_TABLE_PORTS, 1, 0));
+    blanket_object_settle(&request, BLANKET_TABLE_PORTS);
     blanket_guest_kick(core->level, &core->level->guests[0], 1);
 }
 
@@ -327,6 +332,7 @@ static void status_of_what_went(void **state)
 {
     struct fixture f;
     struct blanket_request request;
+    struct blanket_reach reach;
 
     (void)state;
     init(&f);
@@ -336,7 +342,8 @@ static void status_of_what_went(void **state)
     request.endpoint = core_endpoint(&f.core, f.id, f.device);
     request.endpoint_index = (uint32_t)f.device;
     /* Closed while the below was asked: what it said, cut to its own bits. */
-    assert_int_equal(blanket_evtchn_status(&request, port_item(0, 1), 0x12345602), 2);
+    reach = blanket_object_reach(&request, BLANKET_TABLE_PORTS);
+    assert_int_equal(blanket_evtchn_status(&reach, port_item(0, 1), 0x12345602), 2);
     core_fini(&f.core);
 }
 

@@ -5,6 +5,21 @@
 #include "check.h"
 #include "verbs.h"
 
+/* Which of the items from `at` on is the one of such a type; 0: none. There is never a second. */
+static uint32_t find(const struct blanket_verb_info *info, uint32_t at, unsigned first,
+                     unsigned last)
+{
+    uint32_t found = 0;
+
+    for (; at < info->item_count; at++) {
+        if (info->items[at].type >= first && info->items[at].type <= last) {
+            assert_int_equal(found, 0);
+            found = at;
+        }
+    }
+    return found;
+}
+
 static void the_number_tells_what_it_is(void **state)
 {
     uint32_t known = 0;
@@ -28,6 +43,8 @@ static void the_number_tells_what_it_is(void **state)
             assert_true(info->items[0].type >= BLANKET_ITEM_GRANT &&
                         info->items[0].type <= BLANKET_ITEM_ENDPOINT);
         }
+        assert_int_equal(info->page, find(info, 1, BLANKET_ITEM_FRAME, BLANKET_ITEM_FRAME));
+        assert_int_equal(info->other, find(info, 1, BLANKET_ITEM_GRANT, BLANKET_ITEM_PORT));
         for (uint32_t at = 0; at < BLANKET_VERB_ITEMS_MAX; at++) {
             assert_int_equal(info->items[at].type != 0, at < info->item_count);
         }
