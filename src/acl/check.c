@@ -73,7 +73,7 @@ void blanket_acl_trace(const struct blanket_request *request, int status, uint8_
     level->ops->trace(level->host, &trace);
 }
 
-void blanket_acl_trace_scope(struct blanket_level *level, const struct blanket_guest *guest,
+void blanket_acl_trace_scope(struct blanket_level *level, const struct blanket_level_guest *guest,
                              uint64_t endpoint)
 {
     struct blanket_trace trace;

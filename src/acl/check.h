@@ -21,7 +21,7 @@ void blanket_acl_trace(const struct blanket_request *request, int status, uint8_
                        uint32_t quota);
 
 /* Tell the trace that `guest` was refused as the second owner of a scope; `endpoint` 0: a mint. */
-void blanket_acl_trace_scope(struct blanket_level *level, const struct blanket_guest *guest,
+void blanket_acl_trace_scope(struct blanket_level *level, const struct blanket_level_guest *guest,
                              uint64_t endpoint);
 
 #endif

@@ -7,7 +7,8 @@ static const uint8_t table_quota[BLANKET_TABLE_COUNT] = {
     BLANKET_QUOTA_PORTS,
 };
 
-uint32_t blanket_child_find(const struct blanket_guest *guest, const char *name, uint32_t size)
+uint32_t blanket_child_find(const struct blanket_level_guest *guest, const char *name,
+                            uint32_t size)
 {
     if (size == 0 || size >= BLANKET_NAME_SIZE) {
         return BLANKET_OWNER_NONE;
@@ -36,7 +37,7 @@ static int check_name(const char *name, uint32_t size)
     return 0;
 }
 
-static int check_child(const struct blanket_guest *guest, const struct blanket_child *child,
+static int check_child(const struct blanket_level_guest *guest, const struct blanket_child *child,
                        uint32_t *quota)
 {
     const struct blanket_endpoint *endpoint;
@@ -63,7 +64,7 @@ static int check_child(const struct blanket_guest *guest, const struct blanket_c
     return check_name(child->name, child->name_size);
 }
 
-static int carve_windows(struct blanket_guest *guest, const struct blanket_child *child,
+static int carve_windows(struct blanket_level_guest *guest, const struct blanket_child *child,
                          uint32_t *quota)
 {
     const struct blanket_endpoint *parent = &guest->endpoints[child->parent];
@@ -89,7 +90,7 @@ static int carve_windows(struct blanket_guest *guest, const struct blanket_child
     return 0;
 }
 
-int blanket_child_make(struct blanket_level *level, struct blanket_guest *guest,
+int blanket_child_make(struct blanket_level *level, struct blanket_level_guest *guest,
                        const struct blanket_child *child, uint32_t *quota)
 {
     struct blanket_endpoint *parent = &guest->endpoints[child->parent];
@@ -119,7 +120,8 @@ int blanket_child_make(struct blanket_level *level, struct blanket_guest *guest,
     return 0;
 }
 
-int blanket_child_unmake(struct blanket_level *level, struct blanket_guest *guest, uint32_t index)
+int blanket_child_unmake(struct blanket_level *level, struct blanket_level_guest *guest,
+                         uint32_t index)
 {
     struct blanket_endpoint *endpoint = &guest->endpoints[index];
 

@@ -22,14 +22,16 @@ struct blanket_child {
  * the state. Guest's lock held. -BLANKET_ENOSPC with *quota, -BLANKET_EEXIST (slot or name taken),
  * -BLANKET_EBUSY (not drained yet), -BLANKET_ESTALE, -BLANKET_EINVAL (name); nothing is changed then.
  */
-int blanket_child_make(struct blanket_level *level, struct blanket_guest *guest,
+int blanket_child_make(struct blanket_level *level, struct blanket_level_guest *guest,
                        const struct blanket_child *child, uint32_t *quota);
 
 /* DEAD and empty -> FREE: its chunks go back to its parent. -BLANKET_EBUSY: a call is in flight on it
  * after all, it is still DEAD. Guest's lock held. */
-int blanket_child_unmake(struct blanket_level *level, struct blanket_guest *guest, uint32_t index);
+int blanket_child_unmake(struct blanket_level *level, struct blanket_level_guest *guest,
+                         uint32_t index);
 
 /* The endpoint of that name, BLANKET_OWNER_NONE. Guest's lock held. */
-uint32_t blanket_child_find(const struct blanket_guest *guest, const char *name, uint32_t size);
+uint32_t blanket_child_find(const struct blanket_level_guest *guest, const char *name,
+                            uint32_t size);
 
 #endif

@@ -4,7 +4,7 @@
 #include "child.h"
 #include "resolve.h"
 
-void blanket_endpoint_self(struct blanket_guest *guest)
+void blanket_endpoint_self(struct blanket_level_guest *guest)
 {
     struct blanket_endpoint *self = &guest->endpoints[BLANKET_SELF_SLOT];
 
@@ -36,7 +36,7 @@ static int small_count(uint64_t item, uint32_t *count)
 int blanket_endpoint_derive(struct blanket_request *request)
 {
     struct blanket_level *level = request->level;
-    struct blanket_guest *guest = request->guest;
+    struct blanket_level_guest *guest = request->guest;
     const struct blanket_endpoint *parent = request->endpoint;
     struct blanket_endpoint *endpoint;
     struct blanket_child child;
@@ -95,7 +95,8 @@ int blanket_endpoint_kill(struct blanket_endpoint *endpoint)
     return 1;
 }
 
-int blanket_endpoint_descends(const struct blanket_guest *guest, uint32_t index, uint32_t ancestor)
+int blanket_endpoint_descends(const struct blanket_level_guest *guest, uint32_t index,
+                              uint32_t ancestor)
 {
     for (uint32_t step = 0; step <= BLANKET_DEPTH_MAX; step++) {
         index = guest->endpoints[index].parent;
@@ -112,7 +113,7 @@ int blanket_endpoint_descends(const struct blanket_guest *guest, uint32_t index,
 int blanket_endpoint_revoke_child(struct blanket_request *request)
 {
     struct blanket_level *level = request->level;
-    struct blanket_guest *guest = request->guest;
+    struct blanket_level_guest *guest = request->guest;
     uint32_t slot = blanket_item_index(request->items[0]);
     uint32_t generation = blanket_item_generation(request->items[0]);
     struct blanket_endpoint *endpoint;
@@ -160,7 +161,8 @@ int blanket_endpoint_reset(struct blanket_request *request)
     return 0;
 }
 
-int blanket_endpoint_drain(struct blanket_level *level, struct blanket_guest *guest, uint32_t index)
+int blanket_endpoint_drain(struct blanket_level *level, struct blanket_level_guest *guest,
+                           uint32_t index)
 {
     struct blanket_endpoint *endpoint = &guest->endpoints[index];
 
@@ -175,7 +177,7 @@ int blanket_endpoint_drain(struct blanket_level *level, struct blanket_guest *gu
     return 0;
 }
 
-void blanket_endpoint_announce(struct blanket_level *level, struct blanket_guest *guest,
+void blanket_endpoint_announce(struct blanket_level *level, struct blanket_level_guest *guest,
                                uint64_t handle, uint32_t events)
 {
     blanket_port_raise(level, guest, BLANKET_PORT_CONTROL);
@@ -211,7 +213,7 @@ void blanket_endpoint_route(struct blanket_level *level, uint32_t guest_id,
     }
 }
 
-void blanket_endpoint_describe(const struct blanket_guest *guest, uint32_t index,
+void blanket_endpoint_describe(const struct blanket_level_guest *guest, uint32_t index,
                                struct blanket_wire_endpoint *info)
 {
     const struct blanket_endpoint *endpoint = &guest->endpoints[index];

@@ -22,7 +22,7 @@ static int second_owner(struct blanket_level *level, uint32_t own, uint64_t scop
     int found = 0;
 
     for (uint32_t id = 0; id < level->limits.guests && !found; id++) {
-        struct blanket_guest *guest = id != own ? blanket_guest_hold(level, id) : NULL;
+        struct blanket_level_guest *guest = id != own ? blanket_guest_hold(level, id) : NULL;
 
         if (!guest) {
             continue;
@@ -38,7 +38,7 @@ static int second_owner(struct blanket_level *level, uint32_t own, uint64_t scop
     return found;
 }
 
-static uint32_t free_slot(const struct blanket_guest *guest)
+static uint32_t free_slot(const struct blanket_level_guest *guest)
 {
     for (uint32_t i = 1; i < guest->endpoint_count; i++) {
         if (guest->endpoints[i].state == BLANKET_ENDPOINT_FREE &&
@@ -63,7 +63,7 @@ static void fill_minted(struct blanket_endpoint *endpoint, const struct blanket_
 }
 
 /* Guest's and administration's lock held. */
-static int mint_locked(struct blanket_level *level, struct blanket_guest *guest,
+static int mint_locked(struct blanket_level *level, struct blanket_level_guest *guest,
                        const struct blanket_mint *mint, uint64_t *handle, uint32_t *quota)
 {
     const struct blanket_mint_window *const windows[BLANKET_TABLE_COUNT] = {
@@ -127,7 +127,7 @@ int blanket_endpoint_mint(struct blanket_level *level, const struct blanket_mint
 {
     uint32_t administration = blanket_lock_administration(level);
     uint32_t which = BLANKET_QUOTA_NONE;
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
     int second, rc;
 
     if (!mint_is_sound(mint)) {
@@ -158,7 +158,7 @@ int blanket_endpoint_mint(struct blanket_level *level, const struct blanket_mint
 }
 
 /* The endpoint that `handle` names now, NULL. Guest's lock held. */
-static struct blanket_endpoint *current(const struct blanket_guest *guest, uint64_t handle)
+static struct blanket_endpoint *current(const struct blanket_level_guest *guest, uint64_t handle)
 {
     uint32_t slot = (uint32_t)handle;
 
@@ -171,7 +171,7 @@ static struct blanket_endpoint *current(const struct blanket_guest *guest, uint6
 
 int blanket_endpoint_revoke(struct blanket_level *level, uint32_t guest_id, uint64_t handle)
 {
-    struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
+    struct blanket_level_guest *guest = blanket_guest_hold(level, guest_id);
     struct blanket_endpoint *endpoint;
     int killed = 0;
 
@@ -194,7 +194,7 @@ int blanket_endpoint_revoke(struct blanket_level *level, uint32_t guest_id, uint
 int blanket_endpoint_info(struct blanket_level *level, uint32_t guest_id, uint64_t handle,
                           struct blanket_wire_endpoint *info)
 {
-    struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
+    struct blanket_level_guest *guest = blanket_guest_hold(level, guest_id);
     int rc = -BLANKET_ENOENT;
 
     if (!guest) {
@@ -238,7 +238,7 @@ void blanket_endpoint_lost(struct blanket_level *level, const struct blanket_bel
                            uint64_t below_endpoint)
 {
     for (uint32_t id = 0; id < level->limits.guests; id++) {
-        struct blanket_guest *guest = blanket_guest_hold(level, id);
+        struct blanket_level_guest *guest = blanket_guest_hold(level, id);
 
         if (!guest) {
             continue;
@@ -261,14 +261,14 @@ struct rebinding {
     uint32_t grant_base; /* of the below's grant index 0 */
 };
 
-static int is_at(const struct blanket_guest *guest, uint32_t index, uint32_t top)
+static int is_at(const struct blanket_level_guest *guest, uint32_t index, uint32_t top)
 {
     return guest->endpoints[index].state != BLANKET_ENDPOINT_FREE &&
            (index == top || blanket_endpoint_descends(guest, index, top));
 }
 
 /* Nothing of the old one is left, of what derives from it neither. Guest's lock held. */
-static int is_empty(const struct blanket_guest *guest, uint32_t top)
+static int is_empty(const struct blanket_level_guest *guest, uint32_t top)
 {
     uint32_t left = 0;
 
@@ -302,7 +302,7 @@ static void rebind_one(struct blanket_endpoint *endpoint, const struct rebinding
 static int rebind_locked(struct blanket_level *level, uint32_t guest_id, uint32_t index,
                          const struct rebinding *to)
 {
-    struct blanket_guest *guest = &level->guests[guest_id];
+    struct blanket_level_guest *guest = &level->guests[guest_id];
     struct blanket_endpoint *endpoint = &guest->endpoints[index];
     const struct blanket_window *ports = &endpoint->windows[BLANKET_TABLE_PORTS];
     int rc;
@@ -331,7 +331,7 @@ int blanket_endpoint_rebind(struct blanket_level *level, uint32_t guest_id, uint
 {
     const struct rebinding to = {below_endpoint, scope, event_base, grant_base};
     uint32_t administration = blanket_lock_administration(level);
-    struct blanket_guest *guest = blanket_guest_hold(level, guest_id);
+    struct blanket_level_guest *guest = blanket_guest_hold(level, guest_id);
     const struct blanket_endpoint *endpoint;
     int rc = -BLANKET_ENOENT;
     int second;

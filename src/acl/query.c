@@ -61,7 +61,7 @@ int blanket_endpoint_lookup(struct blanket_request *request)
 int blanket_endpoint_events(struct blanket_request *request)
 {
     struct blanket_level *level = request->level;
-    struct blanket_guest *guest = request->guest;
+    struct blanket_level_guest *guest = request->guest;
     int rc = no_room(request);
 
     if (rc != 0) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "resolve.h"
 
-struct blanket_guest *blanket_guest_find(struct blanket_level *level, uint32_t id)
+struct blanket_level_guest *blanket_guest_find(struct blanket_level *level, uint32_t id)
 {
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
 
     if (id >= level->limits.guests) {
         return NULL;
@@ -12,9 +12,9 @@ struct blanket_guest *blanket_guest_find(struct blanket_level *level, uint32_t i
     return __atomic_load_n(&guest->attached, __ATOMIC_ACQUIRE) ? guest : NULL;
 }
 
-struct blanket_guest *blanket_guest_hold(struct blanket_level *level, uint32_t id)
+struct blanket_level_guest *blanket_guest_hold(struct blanket_level *level, uint32_t id)
 {
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
 
     if (id >= level->limits.guests) {
         return NULL;
@@ -29,18 +29,18 @@ struct blanket_guest *blanket_guest_hold(struct blanket_level *level, uint32_t i
     return guest;
 }
 
-void blanket_guest_release(struct blanket_guest *guest)
+void blanket_guest_release(struct blanket_level_guest *guest)
 {
     __atomic_fetch_sub(&guest->holds, 1, __ATOMIC_SEQ_CST);
 }
 
-void blanket_guest_kick(struct blanket_level *level, struct blanket_guest *guest, int soon)
+void blanket_guest_kick(struct blanket_level *level, struct blanket_level_guest *guest, int soon)
 {
     __atomic_store_n(&guest->work, 1, __ATOMIC_SEQ_CST);
     level->ops->kick(level->host, soon);
 }
 
-uint32_t blanket_endpoint_effective(const struct blanket_guest *guest,
+uint32_t blanket_endpoint_effective(const struct blanket_level_guest *guest,
                                     const struct blanket_endpoint *endpoint)
 {
     uint32_t worst = BLANKET_ENDPOINT_LIVE;
@@ -104,7 +104,7 @@ static int is_current(const struct blanket_endpoint *endpoint, uint32_t generati
 
 int blanket_endpoint_pin(struct blanket_request *request)
 {
-    struct blanket_guest *guest = request->guest;
+    struct blanket_level_guest *guest = request->guest;
     uint32_t slot = (uint32_t)request->handle;
     uint32_t generation = (uint32_t)(request->handle >> 32);
     int destroying = ((request->verb->verb >> 10) & 3u) == BLANKET_EFFECT_DESTROY;
@@ -141,7 +141,7 @@ int blanket_endpoint_pin(struct blanket_request *request)
     return 0;
 }
 
-void blanket_endpoint_unpin(struct blanket_level *level, struct blanket_guest *guest,
+void blanket_endpoint_unpin(struct blanket_level *level, struct blanket_level_guest *guest,
                             struct blanket_endpoint *endpoint)
 {
     uint32_t left = __atomic_sub_fetch(&endpoint->inflight, 1, __ATOMIC_SEQ_CST);

@@ -19,24 +19,24 @@
 int blanket_endpoint_pin(struct blanket_request *request);
 
 /* The last one out of an endpoint that is no longer live kicks the worker. */
-void blanket_endpoint_unpin(struct blanket_level *level, struct blanket_guest *guest,
+void blanket_endpoint_unpin(struct blanket_level *level, struct blanket_level_guest *guest,
                             struct blanket_endpoint *endpoint);
 
 /*
  * The worst state among an endpoint and its ancestors, enum blanket_endpoint_state: DEAD before BROKEN
  * before RESETTING before LIVE. At most BLANKET_DEPTH_MAX + 1 steps.
  */
-uint32_t blanket_endpoint_effective(const struct blanket_guest *guest,
+uint32_t blanket_endpoint_effective(const struct blanket_level_guest *guest,
                                     const struct blanket_endpoint *endpoint);
 
 /* There may be something to sweep at this guest: note it and kick the worker. */
-void blanket_guest_kick(struct blanket_level *level, struct blanket_guest *guest, int soon);
+void blanket_guest_kick(struct blanket_level *level, struct blanket_level_guest *guest, int soon);
 
 /* The attached guest `id`, NULL. For its own calls: the host has none after detach. */
-struct blanket_guest *blanket_guest_find(struct blanket_level *level, uint32_t id);
+struct blanket_level_guest *blanket_guest_find(struct blanket_level *level, uint32_t id);
 
 /* The same for everybody else: it stays until blanket_guest_release, detached or not. */
-struct blanket_guest *blanket_guest_hold(struct blanket_level *level, uint32_t id);
-void blanket_guest_release(struct blanket_guest *guest);
+struct blanket_level_guest *blanket_guest_hold(struct blanket_level *level, uint32_t id);
+void blanket_guest_release(struct blanket_level_guest *guest);
 
 #endif

@@ -49,7 +49,8 @@ struct blanket_sweep_place {
     uint8_t zero[2];
 };
 
-struct blanket_guest {
+/* A guest as its level has it; what a guest itself has is struct blanket_guest, of blanket/guest.h. */
+struct blanket_level_guest {
     void *host;           /* the host's cookie; NULL-able: `attached` says if it is one */
     uint64_t label;
     uint32_t attached;    /* atomic: 0 when its tables are gone or not there yet */
@@ -116,8 +117,8 @@ struct blanket_level {
     uint32_t work_guest;   /* worker's: where it goes on */
     uint32_t zero;
     blanket_atomic64_t bytes;
-    struct blanket_guest *guests;     /* limits.guests */
-    struct blanket_context *contexts; /* limits.vcpus, then the worker's */
+    struct blanket_level_guest *guests; /* limits.guests */
+    struct blanket_context *contexts;   /* limits.vcpus, then the worker's */
     /* Event number -> (guest id << 32 | place in its ports) + 1; 0: nobody. */
     blanket_atomic64_t *routes;
     struct blanket_counters counters;
@@ -150,7 +151,7 @@ struct blanket_verb_info {
 /* One call: filled from top to bottom by the stages of hypercall/dispatch.c. */
 struct blanket_request {
     struct blanket_level *level;
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
     struct blanket_context *context;
     uint32_t guest_id;
     uint32_t vcpu;
@@ -220,11 +221,12 @@ static inline void blanket_count(blanket_atomic64_t *counter)
 
 /* An event on a port of a guest: pending, and the guest's vCPU is told unless it knows, the port is
  * masked, or nothing is bound to it yet. Any context, no lock. */
-void blanket_port_raise(struct blanket_level *level, struct blanket_guest *guest, uint32_t place);
+void blanket_port_raise(struct blanket_level *level, struct blanket_level_guest *guest,
+                        uint32_t place);
 
 /* Tell the guest's vCPU if the port's `word` allows it. */
-void blanket_port_notify(struct blanket_level *level, struct blanket_guest *guest, uint32_t place,
-                         uint32_t word);
+void blanket_port_notify(struct blanket_level *level, struct blanket_level_guest *guest,
+                         uint32_t place, uint32_t word);
 
 /* The level's live count of a kind of slot went up or down: by as much as a batch changed it. */
 void blanket_count_used(struct blanket_level *level, enum blanket_table_kind kind, int change);

@@ -6,7 +6,7 @@
 
 void blanket_event(struct blanket_level *level, uint32_t number)
 {
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
     uint64_t route;
 
     blanket_count(&level->counters.events);
@@ -31,7 +31,7 @@ void blanket_event(struct blanket_level *level, uint32_t number)
 
 int blanket_event_take(struct blanket_level *level, uint32_t id, uint32_t port)
 {
-    struct blanket_guest *guest = blanket_guest_hold(level, id);
+    struct blanket_level_guest *guest = blanket_guest_hold(level, id);
     uint32_t old = 0;
 
     if (!guest) {

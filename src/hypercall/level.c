@@ -90,7 +90,7 @@ int blanket_level_destroy(struct blanket_level *level)
     return 0;
 }
 
-static void free_guest(struct blanket_level *level, struct blanket_guest *guest)
+static void free_guest(struct blanket_level *level, struct blanket_level_guest *guest)
 {
     release(level, guest->endpoints, guest->endpoint_count, sizeof(*guest->endpoints));
     for (uint32_t kind = 0; kind < BLANKET_TABLE_COUNT; kind++) {
@@ -116,7 +116,7 @@ static int make_table(struct blanket_level *level, struct blanket_table *table, 
     return table->slots && table->chunks ? 0 : -BLANKET_ENOMEM;
 }
 
-static int make_guest(struct blanket_level *level, struct blanket_guest *guest, void *host,
+static int make_guest(struct blanket_level *level, struct blanket_level_guest *guest, void *host,
                       uint64_t label, const struct blanket_guest_limits *limits)
 {
     const uint32_t slots[BLANKET_TABLE_COUNT] = {
@@ -151,7 +151,7 @@ int blanket_guest_attach(struct blanket_level *level, void *host, uint64_t label
 {
     uint32_t administration = blanket_lock_administration(level);
     const uint32_t slots = BLANKET_SLOT_INDEX_MAX + 1u;
-    struct blanket_guest *guest = NULL;
+    struct blanket_level_guest *guest = NULL;
     int rc = -BLANKET_ENOSPC;
 
     if (limits->endpoints < 1 || limits->endpoints > BLANKET_ENDPOINTS_MAX ||
@@ -176,7 +176,7 @@ int blanket_guest_attach(struct blanket_level *level, void *host, uint64_t label
 
 void blanket_guest_detach(struct blanket_level *level, uint32_t id)
 {
-    struct blanket_guest *guest = blanket_guest_hold(level, id);
+    struct blanket_level_guest *guest = blanket_guest_hold(level, id);
 
     if (!guest) {
         return;
@@ -193,7 +193,7 @@ void blanket_guest_detach(struct blanket_level *level, uint32_t id)
 int blanket_guest_end(struct blanket_level *level, uint32_t id)
 {
     uint32_t administration = blanket_lock_administration(level);
-    struct blanket_guest *guest = &level->guests[id];
+    struct blanket_level_guest *guest = &level->guests[id];
     void *host = guest->host;
 
     level->ops->lock(level->host, administration);

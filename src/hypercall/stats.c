@@ -82,7 +82,7 @@ uint64_t blanket_level_hash(struct blanket_level *level)
 
     level->ops->lock(level->host, blanket_lock_administration(level));
     for (uint32_t id = 0; id < level->limits.guests; id++) {
-        const struct blanket_guest *guest = &level->guests[id];
+        const struct blanket_level_guest *guest = &level->guests[id];
 
         hash = mix(hash, guest->attached);
         if (!guest->attached) {

@@ -21,7 +21,7 @@ enum progress {
 
 struct sweep {
     struct blanket_level *level;
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
     struct blanket_sweep_place *place;
     uint32_t guest_id;
     uint32_t index; /* of the endpoint */
@@ -145,7 +145,7 @@ static int sweep_slots(struct sweep *sweep, int all)
  */
 static uint32_t reset_children(struct sweep *sweep)
 {
-    struct blanket_guest *guest = sweep->guest;
+    struct blanket_level_guest *guest = sweep->guest;
     uint32_t changed = 0;
 
     for (uint32_t i = 1; i < guest->endpoint_count; i++) {
@@ -292,7 +292,7 @@ static int sweep_endpoint(struct sweep *sweep)
 /* A pass over one guest, or the rest of one. */
 static enum progress sweep_guest(struct sweep *sweep)
 {
-    struct blanket_guest *guest = sweep->guest;
+    struct blanket_level_guest *guest = sweep->guest;
     struct blanket_sweep_place *place = &guest->sweep;
     uint32_t kicked;
 
@@ -329,7 +329,7 @@ static enum progress sweep_guest(struct sweep *sweep)
     return place->waits ? WAITS : NOTHING;
 }
 
-static int has_work(const struct blanket_guest *guest)
+static int has_work(const struct blanket_level_guest *guest)
 {
     return __atomic_load_n(&guest->attached, __ATOMIC_SEQ_CST) &&
            (guest->sweep.endpoint != 0 || __atomic_load_n(&guest->work, __ATOMIC_SEQ_CST));

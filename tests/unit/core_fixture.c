@@ -488,7 +488,7 @@ static void recount_slot(const struct blanket_slot *slot, uint32_t *used, uint32
     all->pinned += slot->use != 0;
 }
 
-static void recount_endpoint(struct blanket_guest *guest, uint32_t index, struct recount *all)
+static void recount_endpoint(struct blanket_level_guest *guest, uint32_t index, struct recount *all)
 {
     const struct blanket_endpoint *endpoint = &guest->endpoints[index];
     uint32_t used[BLANKET_TABLE_COUNT] = {0};
@@ -531,7 +531,7 @@ void core_check(struct core *core)
     memset(&all, 0, sizeof(all));
     assert_int_equal(core->lock_depth, 0);
     for (uint32_t id = 0; id < core->level->limits.guests; id++) {
-        struct blanket_guest *guest = &core->level->guests[id];
+        struct blanket_level_guest *guest = &core->level->guests[id];
 
         assert_int_equal(guest->holds, 0);
         for (uint32_t i = 0; guest->attached && i < guest->endpoint_count; i++) {

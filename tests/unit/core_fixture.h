@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include <blanket/endpoint.h>
+#include <blanket/guest.h> /* a file may know both sides: their structs have different names */
 #include <blanket/level.h>
 
 #include "core.h"

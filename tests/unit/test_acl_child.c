@@ -8,7 +8,7 @@ struct fixture {
     struct core core;
     uint32_t id;
     uint64_t device;
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
     struct blanket_child child;
 };
 

@@ -239,7 +239,7 @@ static void a_guest_ends_and_comes_again(void **state)
 static void who_holds_a_guest_keeps_it(void **state)
 {
     struct core core;
-    struct blanket_guest *guest;
+    struct blanket_level_guest *guest;
     uint32_t id;
 
     (void)state;
