@@ -40,7 +40,8 @@ struct blanket_below_ops {
      * 0: results[0..done) are valid and done is at least 1 (when the verb has elements); elements
      * from done on were not begun. -BLANKET_EIO: lost, nothing is known of any element. Any other
      * negative value of enum blanket_errno: refused, nothing was performed. Everything else, and an
-     * element status that isn't of that enum, counts as lost.
+     * element status that isn't of that enum, counts as lost. An item that isn't the verb's is
+     * -BLANKET_EINVAL: of the call for STORE verbs (blanket_store_call_check), else of its element.
      *
      * For create verbs: refuse a generation that isn't newer than the slot's (-BLANKET_ESTALE) or a
      * slot that is in use (-BLANKET_EEXIST, -BLANKET_EBUSY). For destroy verbs: a slot that isn't
@@ -54,6 +55,16 @@ struct blanket_below_ops {
     /* One event on a port (an item of type PORT). Same results as an element's. Never blocks. */
     int (*send)(void *context, uint32_t vcpu, uint64_t endpoint, uint64_t port);
 };
+
+/* The result of a call that has one element; -BLANKET_ENOSPC names its quota in the call, too. */
+static inline void blanket_call_answer(struct blanket_call *call, uint64_t result)
+{
+    call->results[0] = result;
+    call->done = 1;
+    if (blanket_result_status(result) == -BLANKET_ENOSPC) {
+        call->detail = blanket_result_value(result);
+    }
+}
 
 /* By value: an endpoint holds what serves it. */
 struct blanket_below {

@@ -102,7 +102,16 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_store_view_add(
  */
 BLANKET_API int blanket_store_view_remove(struct blanket_store *store, uint64_t view);
 
-/* Serve one STORE verb: call->endpoint is the view. Results as blanket_below_ops.call. */
+/*
+ * Is the call of a STORE verb's shape: one element, of that verb's items in their order, each with no access
+ * and zero bits; a payload only where the verb has one; memory for all that it announces? 0; -BLANKET_ENOSYS:
+ * no STORE verb; -BLANKET_EINVAL. Pure: for whoever serves STORE verbs, before it looks at an item. A call of
+ * another shape is refused as a whole: an element's result is about what its items name.
+ */
+BLANKET_API int blanket_store_call_check(const struct blanket_call *call);
+
+/* Serve one STORE verb: call->endpoint is the view. Results as blanket_below_ops.call; what
+ * blanket_store_call_check says is the call's. */
 BLANKET_API int blanket_store_call(struct blanket_store *store, struct blanket_call *call);
 
 /* A whole message came from the store below: checked like a request; nonsense is ignored. */

@@ -4,57 +4,69 @@
 
 #define ITEMS_MAX 5u
 
-/* Types of a verb's items; 0 ends them. */
-static const uint8_t *shape(uint16_t verb)
-{
-    static const uint8_t shapes[][ITEMS_MAX + 1] = {
-        {BLANKET_ITEM_PORT},
-        {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION},
-        {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION,
-         BLANKET_ITEM_GRANT},
-        {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_TRANSACTION,
-         BLANKET_ITEM_PORT},
-        {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_ROOT, BLANKET_ITEM_WATCH},
-        {BLANKET_ITEM_PORT, BLANKET_ITEM_REQUEST, BLANKET_ITEM_TRANSACTION},
-    };
+#define PORT BLANKET_ITEM_PORT
+#define REQUEST BLANKET_ITEM_REQUEST
+#define ROOT BLANKET_ITEM_ROOT
+#define TRANSACTION BLANKET_ITEM_TRANSACTION
 
-    switch (verb) {
-    case BLANKET_VERB_STORE_CONNECT:
-    case BLANKET_VERB_STORE_DISCONNECT:
-    case BLANKET_VERB_STORE_RECEIVE:
-        return shapes[0];
-    case BLANKET_VERB_STORE_READ:
-    case BLANKET_VERB_STORE_WRITE:
-        return shapes[1];
-    case BLANKET_VERB_STORE_WRITE_GRANT:
-        return shapes[2];
-    case BLANKET_VERB_STORE_WRITE_PORT:
-        return shapes[3];
-    case BLANKET_VERB_STORE_WATCH:
-        return shapes[4];
-    case BLANKET_VERB_STORE_TRANSACT:
-        return shapes[5];
-    default:
-        return NULL;
+struct store_verb {
+    uint16_t verb;
+    bool has_payload;
+    uint8_t types[ITEMS_MAX]; /* of its items; 0 ends them */
+};
+
+static const struct store_verb verbs[] = {
+    {BLANKET_VERB_STORE_CONNECT, false, {PORT}},
+    {BLANKET_VERB_STORE_DISCONNECT, false, {PORT}},
+    {BLANKET_VERB_STORE_RECEIVE, false, {PORT}},
+    {BLANKET_VERB_STORE_READ, true, {PORT, REQUEST, ROOT, TRANSACTION}},
+    {BLANKET_VERB_STORE_WRITE, true, {PORT, REQUEST, ROOT, TRANSACTION}},
+    {BLANKET_VERB_STORE_WRITE_GRANT, true, {PORT, REQUEST, ROOT, TRANSACTION, BLANKET_ITEM_GRANT}},
+    {BLANKET_VERB_STORE_WRITE_PORT, true, {PORT, REQUEST, ROOT, TRANSACTION, PORT}},
+    {BLANKET_VERB_STORE_WATCH, true, {PORT, REQUEST, ROOT, BLANKET_ITEM_WATCH}},
+    {BLANKET_VERB_STORE_TRANSACT, true, {PORT, REQUEST, TRANSACTION}},
+};
+
+static const struct store_verb *verb_find(uint16_t number)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (verbs[i].verb == number) {
+            return &verbs[i];
+        }
     }
+    return NULL;
 }
 
-static bool shape_fits(const uint8_t *types, const struct blanket_call *call)
+static bool items_fit(const uint8_t *types, const struct blanket_call *call)
 {
     uint32_t i;
 
-    if (call->element_count != 1) {
-        return false;
-    }
     for (i = 0; i < call->element_items && i < ITEMS_MAX; i++) {
         uint64_t item = call->items[i];
 
-        if (types[i] == 0 || blanket_item_type(item) != types[i] ||
-            blanket_item(types[i], 0, blanket_item_value(item)) != item) {
+        if (types[i] == 0 || item != blanket_item(types[i], 0, blanket_item_value(item))) {
             return false;
         }
     }
-    return i == call->element_items && types[i] == 0;
+    return i == call->element_items && (i == ITEMS_MAX || types[i] == 0);
+}
+
+int blanket_store_call_check(const struct blanket_call *call)
+{
+    const struct store_verb *verb = verb_find(call->verb);
+
+    if (verb == NULL) {
+        return -BLANKET_ENOSYS;
+    }
+    if (call->element_count != 1 || call->items == NULL || call->results == NULL ||
+        (call->payload_size != 0 && (!verb->has_payload || call->payload == NULL)) ||
+        call->payload_size > BLANKET_PAYLOAD_SIZE_MAX ||
+        (call->reply_max != 0 && call->reply == NULL) || !items_fit(verb->types, call)) {
+        return -BLANKET_EINVAL;
+    }
+    return 0;
 }
 
 static int serve(struct blanket_store *store, struct store_demand *demand)
@@ -64,17 +76,11 @@ static int serve(struct blanket_store *store, struct store_demand *demand)
 
     if (demand->call->verb == BLANKET_VERB_STORE_CONNECT ||
         demand->call->verb == BLANKET_VERB_STORE_DISCONNECT) {
-        if (demand->call->payload_size != 0) {
-            return -BLANKET_EINVAL;
-        }
         return demand->call->verb == BLANKET_VERB_STORE_CONNECT
                    ? blanket_xenstore_connection_open(store, demand->view, port, &demand->value)
                    : blanket_xenstore_connection_close(store, demand->view, port);
     }
     if (demand->call->verb == BLANKET_VERB_STORE_RECEIVE) {
-        if (demand->call->payload_size != 0) {
-            return -BLANKET_EINVAL;
-        }
         status = blanket_xenstore_connection_find(demand->view, port, &demand->connection);
         return status != 0 ? status
                            : blanket_xenstore_connection_receive(store, demand->connection,
@@ -100,15 +106,15 @@ static int serve(struct blanket_store *store, struct store_demand *demand)
 
 int blanket_store_call(struct blanket_store *store, struct blanket_call *call)
 {
-    const uint8_t *types = shape(call->verb);
+    int shape = blanket_store_call_check(call);
     struct store_demand demand;
     int status;
 
     call->done = 0;
     call->detail = 0;
     call->reply_size = 0;
-    if (types == NULL) {
-        return -BLANKET_ENOSYS;
+    if (shape == -BLANKET_ENOSYS) {
+        return shape;
     }
     memset(&demand, 0, sizeof(demand));
     demand.call = call;
@@ -116,20 +122,17 @@ int blanket_store_call(struct blanket_store *store, struct blanket_call *call)
     if (demand.view == NULL || demand.view->state != STORE_VIEW_LIVE) {
         return -BLANKET_EPERM;
     }
-    if (!shape_fits(types, call)) {
-        return -BLANKET_EINVAL;
+    if (shape != 0) {
+        return shape;
     }
     store->tick++;
     status = serve(store, &demand);
-    if (status == -BLANKET_ENOSPC) {
-        call->detail = demand.value;
-    } else if (status != 0 && status != -BLANKET_ESTALE) {
+    if (status != 0 && status != -BLANKET_ESTALE && status != -BLANKET_ENOSPC) {
         demand.value = 0;
     }
     if (store->ready_count != 0 || !blanket_xenstore_list_empty(&store->starved)) {
         blanket_xenstore_pump(store, STORE_CALL_BUDGET);
     }
-    call->results[0] = blanket_result(status, demand.value);
-    call->done = 1;
+    blanket_call_answer(call, blanket_result(status, demand.value));
     return 0;
 }

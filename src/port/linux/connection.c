@@ -5,50 +5,9 @@
  */
 #include "linux_private.h"
 
-struct store_verb {
-    uint16_t verb;
-    uint8_t item_count;
-    bool has_payload;
-};
-
-static const struct store_verb verbs[] = {
-    {BLANKET_VERB_STORE_CONNECT, 1, false},   {BLANKET_VERB_STORE_DISCONNECT, 1, false},
-    {BLANKET_VERB_STORE_RECEIVE, 1, false},   {BLANKET_VERB_STORE_READ, 4, true},
-    {BLANKET_VERB_STORE_WRITE, 4, true},      {BLANKET_VERB_STORE_WRITE_GRANT, 5, true},
-    {BLANKET_VERB_STORE_WRITE_PORT, 5, true}, {BLANKET_VERB_STORE_WATCH, 4, true},
-    {BLANKET_VERB_STORE_TRANSACT, 3, true},
-};
-
-static const struct store_verb *verb_find(uint16_t number)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (verbs[i].verb == number) {
-            return &verbs[i];
-        }
-    }
-    return NULL;
-}
-
-static int shape_check(const struct store_verb *verb, const struct blanket_call *call)
-{
-    if (call->element_count != 1 || call->element_items != verb->item_count || !call->items ||
-        !call->results || (call->payload_size != 0 && (!verb->has_payload || !call->payload)) ||
-        call->payload_size > BLANKET_PAYLOAD_SIZE_MAX || (call->reply_max != 0 && !call->reply)) {
-        return -BLANKET_EINVAL;
-    }
-    return 0;
-}
-
-/* One result, made here. */
 static int answer(struct blanket_call *call, uint64_t result)
 {
-    call->results[0] = result;
-    call->done = 1;
-    if (blanket_result_status(result) == -BLANKET_ENOSPC) {
-        call->detail = blanket_result_value(result);
-    }
+    blanket_call_answer(call, result);
     return 0;
 }
 
@@ -140,13 +99,11 @@ static int request_serve(struct linux_end *end, struct blanket_call *call)
 /* A verb of this room. -BLANKET_ENOSYS: unknown, or the end has no view. */
 int blanket_linux_connection_call(struct linux_end *end, struct blanket_call *call)
 {
-    const struct store_verb *verb = verb_find(call->verb);
-    int status;
+    int status = blanket_store_call_check(call);
 
-    if (!verb || !end->view) {
+    if (status == -BLANKET_ENOSYS || !end->view) {
         return -BLANKET_ENOSYS;
     }
-    status = shape_check(verb, call);
     if (status) {
         return status;
     }

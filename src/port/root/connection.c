@@ -5,52 +5,6 @@
  */
 #include "root_private.h"
 
-struct store_verb {
-    uint16_t verb;
-    uint8_t item_count;
-    bool has_payload;
-};
-
-static const struct store_verb verbs[] = {
-    {BLANKET_VERB_STORE_CONNECT, 1, false},   {BLANKET_VERB_STORE_DISCONNECT, 1, false},
-    {BLANKET_VERB_STORE_RECEIVE, 1, false},   {BLANKET_VERB_STORE_READ, 4, true},
-    {BLANKET_VERB_STORE_WRITE, 4, true},      {BLANKET_VERB_STORE_WRITE_GRANT, 5, true},
-    {BLANKET_VERB_STORE_WRITE_PORT, 5, true}, {BLANKET_VERB_STORE_WATCH, 4, true},
-    {BLANKET_VERB_STORE_TRANSACT, 3, true},
-};
-
-static const struct store_verb *verb_find(uint16_t number)
-{
-    size_t i;
-
-    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (verbs[i].verb == number) {
-            return &verbs[i];
-        }
-    }
-    return NULL;
-}
-
-static int shape_check(const struct store_verb *verb, const struct blanket_call *call)
-{
-    if (call->element_count != 1 || call->element_items != verb->item_count || !call->items ||
-        !call->results || (call->payload_size != 0 && (!verb->has_payload || !call->payload)) ||
-        call->payload_size > BLANKET_PAYLOAD_SIZE_MAX || (call->reply_max != 0 && !call->reply)) {
-        return -BLANKET_EINVAL;
-    }
-    return 0;
-}
-
-/* One result, made here. */
-static void answer(struct blanket_call *call, uint64_t result)
-{
-    call->results[0] = result;
-    call->done = 1;
-    if (blanket_result_status(result) == -BLANKET_ENOSPC) {
-        call->detail = blanket_result_value(result);
-    }
-}
-
 static int connect_serve(struct blanket_root *root, struct root_end *end, struct blanket_call *call)
 {
     struct root_port *port = NULL;
@@ -58,7 +12,7 @@ static int connect_serve(struct blanket_root *root, struct root_end *end, struct
     int status;
 
     if (result) {
-        answer(call, result);
+        blanket_call_answer(call, result);
         return 0;
     }
     status = blanket_root_broker_call(end->broker, call);
@@ -77,17 +31,18 @@ static int disconnect_serve(struct blanket_root *root, struct root_end *end,
                                          &index);
 
     if (status) {
-        answer(call, blanket_result(status, 0));
+        blanket_call_answer(call, blanket_result(status, 0));
         return 0;
     }
     port = &end->ports[index];
     if (blanket_root_slot_holds(&port->slot, call->items[0]) &&
         port->kind != BLANKET_PORT_STATE_STORE) {
-        answer(call, blanket_result(-BLANKET_EINVAL, 0)); /* EVTCHN_CLOSE ends a channel */
+        blanket_call_answer(call,
+                            blanket_result(-BLANKET_EINVAL, 0)); /* EVTCHN_CLOSE ends a channel */
         return 0;
     }
     if (!blanket_root_slot_retire(&port->slot, call->items[0])) {
-        answer(call, blanket_result(0, 0));
+        blanket_call_answer(call, blanket_result(0, 0));
         return 0;
     }
     port->slot.state = ROOT_CLOSING;
@@ -143,7 +98,7 @@ static int request_serve(struct root_end *end, struct blanket_call *call)
     }
     status = status ? status : published_check(end, call);
     if (status) {
-        answer(call, blanket_result(status, 0));
+        blanket_call_answer(call, blanket_result(status, 0));
         return 0;
     }
     return blanket_root_broker_call(end->broker, call);
@@ -153,13 +108,11 @@ static int request_serve(struct root_end *end, struct blanket_call *call)
 int blanket_root_connection_call(struct blanket_root *root, struct root_end *end,
                                  struct blanket_call *call)
 {
-    const struct store_verb *verb = verb_find(call->verb);
-    int status;
+    int status = blanket_store_call_check(call);
 
-    if (!verb || !end->broker) {
+    if (status == -BLANKET_ENOSYS || !end->broker) {
         return -BLANKET_ENOSYS;
     }
-    status = shape_check(verb, call);
     if (status) {
         return status;
     }
