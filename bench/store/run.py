@@ -5,6 +5,7 @@ The store beside the distribution's C xenstored and oxenstored: the same client,
 all servers there at the same time and asked in turns.
 
 run.py BUILD [--rounds N] [--markdown FILE]: BUILD has tools/blanket, bench/store/client and fakexen.so.
+run.py BUILD --memory: the table of memory alone.
 A peer that can't be fetched or started is left out, and said so.
 """
 import argparse
@@ -210,7 +211,7 @@ def run(build, where, rounds):
                 client(build, server, 'fill', leaves)
             after = {server.name: server.memory() for server in servers}
             memory[nodes] = (before, after)
-            for clients in COUNTS:
+            for clients in COUNTS if rounds else []:
                 title = '%u client%s, %s nodes' % (clients, '' if clients == 1 else 's', format(nodes, ','))
                 times, spent = measure(build, servers, clients, leaves, rounds)
                 part = table(title, servers, times, spent)
@@ -225,6 +226,8 @@ def run(build, where, rounds):
     finally:
         for server in servers:
             server.stop()
+    if not rounds:
+        return lines
     verdict = ['Where the aims (ahead of both at level 1; level 3 within 1.2 of level 1) are missed:', '']
     verdict += ['- ' + line for line in bad] or ['- nowhere']
     print('\n'.join(verdict))
@@ -236,6 +239,7 @@ def main():
     parser.add_argument('build')
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--markdown', help='put the tables after the marker line of this file')
+    parser.add_argument('--memory', action='store_const', dest='rounds', const=0, help='no times')
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit('stopped'))  # and the servers with it
     with tempfile.TemporaryDirectory() as where:

@@ -17,13 +17,16 @@
 #endif
 
 enum {
-    UNIT = 16,
-    HEADER = 8,    /* previous_units and units */
-    UNITS_MIN = 2, /* room for the links of a free block */
+    UNIT = 8,
+    HEADER = 4,
+    FOOTER = 4,    /* of a free block */
+    UNITS_MIN = 3, /* room for the links of a free block, and its footer */
     COLUMN_BITS = 3
 };
 
 #define USED 0x80000000u
+#define BEFORE_FREE 0x40000000u /* the block before it in memory is free */
+#define FLAGS (USED | BEFORE_FREE)
 
 /* Free memory is poisoned under AddressSanitizer, which couldn't see into the arena otherwise. */
 static void memory_close(void *memory, size_t size)
@@ -48,7 +51,12 @@ static void memory_open(void *memory, size_t size)
 
 static uint32_t block_units(const struct store_block *block)
 {
-    return block->units & ~USED;
+    return block->head & ~FLAGS;
+}
+
+static bool block_used(const struct store_block *block)
+{
+    return (block->head & USED) != 0;
 }
 
 static struct store_block *block_after(const struct store_block *block)
@@ -56,9 +64,31 @@ static struct store_block *block_after(const struct store_block *block)
     return (struct store_block *)((uint8_t *)block + (size_t)block_units(block) * UNIT);
 }
 
+/* Only if that one is free. */
 static struct store_block *block_before(const struct store_block *block)
 {
-    return (struct store_block *)((uint8_t *)block - (size_t)block->previous_units * UNIT);
+    const uint32_t *footer = (const uint32_t *)((const uint8_t *)block - FOOTER);
+
+    return (struct store_block *)((uint8_t *)block - (size_t)*footer * UNIT);
+}
+
+/* A free block of so many units, after one that is used; the one after it is told. */
+static void block_make_free(struct store_block *block, uint32_t units)
+{
+    struct store_block *after;
+    uint32_t *footer;
+
+    block->head = units;
+    after = block_after(block);
+    footer = (uint32_t *)((uint8_t *)after - FOOTER);
+    memory_open(footer, FOOTER);
+    *footer = units;
+    after->head |= BEFORE_FREE;
+}
+
+static void block_close(struct store_block *block)
+{
+    memory_close(block + 1, (size_t)block_units(block) * UNIT - sizeof(*block) - FOOTER);
 }
 
 /* Row: the power of two; column: an eighth of it. Below 8 units, exact sizes share row 0. */
@@ -142,27 +172,24 @@ static struct store_block *block_search(const struct store_arena *arena, uint32_
     return arena->free[row][column];
 }
 
-/* The first block starts 8 past a multiple of 16, so that what is handed out is aligned to 16. */
+/* The first block starts 4 past a multiple of 8, so that what is handed out is aligned to 8. */
 void blanket_root_store_arena_init(struct store_arena *arena, void *memory, size_t size)
 {
     size_t skip = (2 * UNIT - HEADER - (uintptr_t)memory % UNIT) % UNIT;
     size_t units = (size - skip) / UNIT;
     struct store_block *block = (struct store_block *)((uint8_t *)memory + skip);
-    struct store_block *end;
 
     memset(arena, 0, sizeof(*arena));
     if (units > (1u << 29)) {
         units = 1u << 29;
     }
     arena->first = block;
-    block->previous_units = 0;
-    block->units = (uint32_t)units - 1;
-    arena->size = (size_t)block->units * UNIT;
-    end = block_after(block);
-    end->previous_units = block->units;
-    end->units = USED;
+    arena->size = (units - 1) * UNIT;
+    /* The end: a header alone. */
+    ((struct store_block *)((uint8_t *)block + arena->size))->head = USED;
+    block_make_free(block, (uint32_t)units - 1);
     block_insert(arena, block);
-    memory_close(block + 1, (size_t)block->units * UNIT - sizeof(*block));
+    block_close(block);
 }
 
 /* Before the memory goes back to its host, whose it is to poison. */
@@ -184,14 +211,13 @@ static void block_split(struct store_arena *arena, struct store_block *block, ui
     struct store_block *tail;
 
     if (rest < UNITS_MIN) {
+        block_after(block)->head &= ~BEFORE_FREE;
         return;
     }
-    block->units = units | USED;
+    block->head = units | (block->head & FLAGS);
     tail = block_after(block);
     memory_open(tail, sizeof(*tail));
-    tail->previous_units = units;
-    tail->units = rest;
-    block_after(tail)->previous_units = rest;
+    block_make_free(tail, rest);
     block_insert(arena, tail);
 }
 
@@ -212,7 +238,7 @@ void *blanket_root_store_arena_allocate(struct store_arena *arena, size_t size)
         return NULL;
     }
     block_remove(arena, block);
-    block->units |= USED;
+    block->head |= USED;
     block_split(arena, block, units);
     arena->used += (size_t)block_units(block) * UNIT;
     memory_close((uint8_t *)block + HEADER, (size_t)block_units(block) * UNIT - HEADER);
@@ -224,52 +250,57 @@ void blanket_root_store_arena_free(struct store_arena *arena, void *memory)
 {
     struct store_block *block;
     struct store_block *other;
-    size_t size;
+    uint32_t units;
 
     if (memory == NULL) {
         return;
     }
     block = (struct store_block *)((uint8_t *)memory - HEADER);
-    size = (size_t)block_units(block) * UNIT;
-    arena->used -= size;
-    block->units &= ~USED;
-    memory_open(memory, size - HEADER);
+    units = block_units(block);
+    arena->used -= (size_t)units * UNIT;
+    memory_open(memory, (size_t)units * UNIT - HEADER);
     other = block_after(block);
-    if ((other->units & USED) == 0) {
+    if (!block_used(other)) {
         block_remove(arena, other);
-        block->units += other->units;
+        units += block_units(other);
     }
-    if (block->previous_units != 0) {
-        other = block_before(block);
-        if ((other->units & USED) == 0) {
-            block_remove(arena, other);
-            other->units += block->units;
-            block = other;
-        }
+    if ((block->head & BEFORE_FREE) != 0) {
+        block = block_before(block);
+        block_remove(arena, block);
+        units += block_units(block);
     }
-    block_after(block)->previous_units = block->units;
+    block_make_free(block, units);
     block_insert(arena, block);
-    memory_close(block + 1, (size_t)block->units * UNIT - sizeof(*block));
+    block_close(block);
+}
+
+size_t blanket_root_store_arena_size(const void *memory)
+{
+    const struct store_block *block = (const struct store_block *)((const uint8_t *)memory -
+                                                                   HEADER);
+
+    return (size_t)block_units(block) * UNIT - HEADER;
 }
 
 bool blanket_root_store_arena_check(const struct store_arena *arena)
 {
     const struct store_block *block = arena->first;
-    uint32_t previous = 0;
     bool was_free = false;
     size_t used = 0;
 
     for (;;) {
-        bool is_free = (block->units & USED) == 0;
+        bool is_free = !block_used(block);
 
-        if (block->previous_units != previous || (is_free && was_free)) {
+        if (was_free != ((block->head & BEFORE_FREE) != 0) || (is_free && was_free)) {
             return false;
         }
-        previous = block_units(block);
-        if (previous == 0) {
+        if (block_units(block) == 0) {
             return used == arena->used;
         }
-        used += is_free ? 0 : (size_t)previous * UNIT;
+        if (is_free && block_before(block_after(block)) != block) {
+            return false;
+        }
+        used += is_free ? 0 : (size_t)block_units(block) * UNIT;
         was_free = is_free;
         block = block_after(block);
     }

@@ -12,18 +12,21 @@ struct tally {
 static void node_check(const struct blanket_root_store *store, const struct store_node *node,
                        struct tally *tally)
 {
-    const struct store_node *child = node->first;
+    const struct store_node *child = store_node_first(node);
     const struct store_node *previous = NULL;
     uint32_t children_size = 0;
 
-    for (; child != NULL; child = child->next) {
-        tally->good = tally->good && child->parent == node && child->previous == previous &&
+    for (; child != NULL; child = store_node_next(child)) {
+        tally->good = tally->good && store_node_parent(child) == node &&
+                      (previous == NULL || store_node_before(child) == previous) &&
                       blanket_root_store_tree_child(store, node, child->name, child->name_size) ==
                           child;
         children_size += child->name_size + 1u;
         previous = child;
     }
-    tally->good = tally->good && node->last == previous && node->content.permissions != NULL &&
+    tally->good = tally->good &&
+                  (previous == NULL || store_node_before(store_node_first(node)) == previous) &&
+                  node->content.permissions != NULL &&
                   node->content.children_size == children_size &&
                   node->content.permissions->references > 0 &&
                   node->content.permissions->entries[0].domain->alive &&

@@ -46,7 +46,7 @@ static void listing_start(const struct store_request *request, const struct stor
                                                   shadow->path_size)
                    : NULL;
     }
-    listing->node = node != NULL ? node->first : NULL;
+    listing->node = node != NULL ? store_node_first(node) : NULL;
 }
 
 /* The next child's name; NULL at the end. */
@@ -58,7 +58,7 @@ static const char *listing_next(struct listing *listing, uint32_t *size)
     while (listing->node != NULL) {
         const struct store_node *node = listing->node;
 
-        listing->node = node->next;
+        listing->node = store_node_next(node);
         if (listing->shadow != NULL) {
             uint32_t path_size = blanket_root_store_shadow_join(listing->shadow, node, text);
 

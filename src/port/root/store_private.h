@@ -11,6 +11,7 @@
 
 #include "store.h"
 
+#include <stddef.h>
 #include <xen/io/xs_wire.h>
 
 /* The protocol's errors: a space of its own, strings on the wire. */
@@ -47,12 +48,12 @@ enum {
     STORE_SPECIAL_COUNT = 2
 };
 
+/* In memory 4 past a multiple of 8, so that what follows the header is aligned to 8. */
 struct store_block {
-    uint32_t previous_units;  /* of the block before this in memory; 0 for the first */
-    uint32_t units;           /* of 16 bytes, header included; the top bit says used */
-    struct store_block *next; /* these two only while free */
+    uint32_t head;            /* units of 8 bytes, header included; the top bits are flags */
+    struct store_block *next; /* these two only while free; a free block ends with its units, too */
     struct store_block *previous;
-};
+} __attribute__((packed, aligned(4)));
 
 struct store_arena {
     size_t used; /* bytes in used blocks */
@@ -63,9 +64,10 @@ struct store_arena {
     struct store_block *first;
 };
 
+/* How many bytes a value has is what its block has room for, but for the slack. */
 struct store_value {
-    uint32_t references;
-    uint32_t size;
+    uint32_t references : 26; /* one a transaction at most, each of which is larger than 64 bytes */
+    uint32_t slack : 6;
     uint8_t bytes[];
 };
 
@@ -101,20 +103,60 @@ struct store_content {
     struct store_permissions *permissions;
     uint64_t generation;    /* unique to each change of anything here; never 0 */
     uint32_t children_size; /* bytes of their names, NULs included */
-};
+} __attribute__((packed, aligned(4)));
 
+/*
+ * To another node of the arena, from the node that it's in: units of 8 bytes; 0 for none. A store is made of
+ * many small nodes, and half a pointer does.
+ */
+typedef int32_t store_link;
+
+/* Only as large as its name needs: offsetof(name), not sizeof, is what a node without one takes. */
 struct store_node {
     struct store_content content;
-    uint64_t hash; /* of the whole path */
-    struct store_node *bucket_next;
-    struct store_node *parent; /* NULL for a root and the special nodes */
-    struct store_node *previous;
-    struct store_node *next;
-    struct store_node *first;
-    struct store_node *last;
+    store_link bucket_next;
+    uint64_t hash;     /* of the whole path */
+    store_link parent; /* none for a root and the special nodes */
+    store_link next;
+    store_link previous; /* of the first child: the last (0 is itself, then) */
+    store_link first;
     uint16_t name_size;
     char name[];
 };
+
+#define STORE_NODE_SIZE offsetof(struct store_node, name)
+
+static inline struct store_node *store_node_at(const struct store_node *from, store_link link)
+{
+    return link == 0 ? NULL
+                     : (struct store_node *)((uintptr_t)from + (uintptr_t)(intptr_t)link * 8);
+}
+
+static inline store_link store_link_to(const struct store_node *from, const struct store_node *to)
+{
+    return to == NULL ? 0 : (store_link)(((intptr_t)to - (intptr_t)from) / 8);
+}
+
+static inline struct store_node *store_node_parent(const struct store_node *node)
+{
+    return store_node_at(node, node->parent);
+}
+
+static inline struct store_node *store_node_next(const struct store_node *node)
+{
+    return store_node_at(node, node->next);
+}
+
+static inline struct store_node *store_node_first(const struct store_node *node)
+{
+    return store_node_at(node, node->first);
+}
+
+/* The one before it, and of the first child the last. */
+static inline struct store_node *store_node_before(const struct store_node *node)
+{
+    return (struct store_node *)((uintptr_t)node + (uintptr_t)(intptr_t)node->previous * 8);
+}
 
 /*
  * A parsed path. Its levels are in the store: level 0 is the root, level `depth` the path itself.
@@ -286,6 +328,8 @@ void blanket_root_store_arena_fini(struct store_arena *arena, const void *end);
 size_t blanket_root_store_arena_room(const struct store_arena *arena);
 void *blanket_root_store_arena_allocate(struct store_arena *arena, size_t size);
 void blanket_root_store_arena_free(struct store_arena *arena, void *memory);
+/* Bytes of what was allocated, with what it has beyond what was asked for. */
+size_t blanket_root_store_arena_size(const void *memory);
 bool blanket_root_store_arena_check(const struct store_arena *arena);
 
 /* path */
@@ -330,6 +374,7 @@ uint32_t blanket_root_store_permission_print(const struct store_permissions *lis
 bool blanket_root_store_permission_number(const char *text, uint32_t maximum, uint32_t *number);
 
 /* tree */
+struct store_value *blanket_root_store_value_room(struct blanket_root_store *store, uint32_t size);
 struct store_value *blanket_root_store_value_make(struct blanket_root_store *store,
                                                   const void *bytes, uint32_t size);
 struct store_value *blanket_root_store_value_share(struct store_value *value);

@@ -97,7 +97,8 @@ static void node_save(struct stream *stream, const struct store_node *node, uint
         stream_put(stream, record, 4);
     }
     if (node->content.value != NULL) {
-        stream_put(stream, node->content.value->bytes, node->content.value->size);
+        stream_put(stream, node->content.value->bytes,
+                   blanket_root_store_value_size(node->content.value));
     }
 }
 
@@ -119,16 +120,16 @@ int blanket_root_store_save(const struct blanket_root_store *store,
     }
     while (node != NULL && stream.error == 0) {
         node_save(&stream, node, depth);
-        if (node->first != NULL) {
-            node = node->first;
+        if (node->first != 0) {
+            node = store_node_first(node);
             depth++;
             continue;
         }
-        while (node != NULL && node->next == NULL) {
-            node = node->parent;
+        while (node != NULL && node->next == 0) {
+            node = store_node_parent(node);
             depth--;
         }
-        node = node != NULL ? node->next : NULL;
+        node = node != NULL ? store_node_next(node) : NULL;
     }
     put_number(bytes, end_mark, 4);
     stream_put(&stream, bytes, 4);
@@ -197,14 +198,11 @@ static bool content_restore(struct restoring *restoring, struct store_node *node
     if (size == 0) {
         return true;
     }
-    node->content.value = blanket_root_store_arena_allocate(&store->arena,
-                                                            sizeof(struct store_value) + size);
+    node->content.value = blanket_root_store_value_room(store, size);
     if (node->content.value == NULL) {
         restoring->stream.error = -BLANKET_ENOMEM;
         return false;
     }
-    node->content.value->references = 1;
-    node->content.value->size = size;
     return stream_get(&restoring->stream, node->content.value->bytes, size);
 }
 
@@ -227,7 +225,7 @@ static bool node_place(struct restoring *restoring, struct store_node *node, uin
     }
     for (; restoring->last_depth >= depth; restoring->last_depth--) {
         restoring->path_size -= parent->name_size + 1u;
-        parent = parent->parent;
+        parent = store_node_parent(parent);
     }
     restoring->last = parent;
     restoring->path_size += node->name_size + 1u;

@@ -38,7 +38,7 @@ static size_t shadow_size(const struct store_shadow *shadow)
         size += shadow->old_permissions->count * sizeof(struct store_permission);
     }
     if (shadow->spare != NULL) {
-        size += sizeof(struct store_node) + shadow->spare->name_size;
+        size += STORE_NODE_SIZE + shadow->spare->name_size;
     }
     return size;
 }
@@ -209,9 +209,9 @@ static enum store_error work_extend(struct store_request *request, struct store_
     if (shadow->base_generation != 0 && !shadow->detached) {
         node = blanket_root_store_tree_find(request->store, shadow->hash, shadow->path,
                                             shadow->path_size);
-        node = node != NULL ? node->first : NULL;
+        node = node != NULL ? store_node_first(node) : NULL;
     }
-    for (; node != NULL; node = node->next) {
+    for (; node != NULL; node = store_node_next(node)) {
         uint32_t size = blanket_root_store_shadow_join(shadow, node, text);
         enum store_error error;
 

@@ -5,15 +5,28 @@
  */
 #include "store_private.h"
 
-struct store_value *blanket_root_store_value_make(struct blanket_root_store *store,
-                                                  const void *bytes, uint32_t size)
+_Static_assert(STORE_NODE_SIZE + 2 + sizeof(uint32_t) <= 64,
+               "a node with a short name has a block of 64 bytes");
+
+/* A value whose bytes aren't there yet. */
+struct store_value *blanket_root_store_value_room(struct blanket_root_store *store, uint32_t size)
 {
     struct store_value *value = blanket_root_store_arena_allocate(&store->arena,
                                                                   sizeof(*value) + size);
 
     if (value != NULL) {
         value->references = 1;
-        value->size = size;
+        value->slack = (blanket_root_store_arena_size(value) - sizeof(*value) - size) & 63u;
+    }
+    return value;
+}
+
+struct store_value *blanket_root_store_value_make(struct blanket_root_store *store,
+                                                  const void *bytes, uint32_t size)
+{
+    struct store_value *value = blanket_root_store_value_room(store, size);
+
+    if (value != NULL) {
         memcpy(value->bytes, bytes, size);
     }
     return value;
@@ -40,7 +53,9 @@ void blanket_root_store_value_drop(struct blanket_root_store *store, struct stor
 
 uint32_t blanket_root_store_value_size(const struct store_value *value)
 {
-    return value != NULL ? value->size : 0;
+    return value != NULL
+               ? (uint32_t)(blanket_root_store_arena_size(value) - sizeof(*value) - value->slack)
+               : 0;
 }
 
 /* A node's size as xenstored counts it for its quota. */
@@ -56,14 +71,14 @@ uint32_t blanket_root_store_content_size(const struct store_content *content)
  */
 size_t blanket_root_store_content_charge(const struct store_content *content, size_t name_size)
 {
-    return sizeof(struct store_node) + name_size + blanket_root_store_value_size(content->value) +
+    return STORE_NODE_SIZE + name_size + blanket_root_store_value_size(content->value) +
            content->permissions->count * sizeof(struct store_permission);
 }
 
 static bool node_is(const struct blanket_root_store *store, const struct store_node *node,
                     const char *text, uint32_t size)
 {
-    while (node->parent != NULL) {
+    while (node->parent != 0) {
         uint32_t name_size = node->name_size;
 
         if (size <= name_size || text[size - name_size - 1] != '/' ||
@@ -71,7 +86,7 @@ static bool node_is(const struct blanket_root_store *store, const struct store_n
             return false;
         }
         size -= name_size + 1;
-        node = node->parent;
+        node = store_node_parent(node);
     }
     return node == store->root && size == 0;
 }
@@ -95,7 +110,7 @@ struct store_node *blanket_root_store_tree_find(const struct blanket_root_store 
     }
     node = store->node_buckets[blanket_root_store_path_bucket(store, hash)];
     while (node != NULL && (node->hash != hash || !node_is(store, node, text, size))) {
-        node = node->bucket_next;
+        node = store_node_at(node, node->bucket_next);
     }
     return node;
 }
@@ -107,9 +122,9 @@ struct store_node *blanket_root_store_tree_child(const struct blanket_root_store
     uint64_t hash = blanket_root_store_path_hash(parent->hash, name, size);
     struct store_node *node = store->node_buckets[blanket_root_store_path_bucket(store, hash)];
 
-    while (node != NULL && (node->hash != hash || node->parent != parent ||
+    while (node != NULL && (node->hash != hash || store_node_parent(node) != parent ||
                             node->name_size != size || memcmp(node->name, name, size) != 0)) {
-        node = node->bucket_next;
+        node = store_node_at(node, node->bucket_next);
     }
     return node;
 }
@@ -119,10 +134,10 @@ struct store_node *blanket_root_store_tree_make(struct blanket_root_store *store
                                                 uint32_t size)
 {
     struct store_node *node = blanket_root_store_arena_allocate(&store->arena,
-                                                                sizeof(*node) + size);
+                                                                STORE_NODE_SIZE + size);
 
     if (node != NULL) {
-        memset(node, 0, sizeof(*node));
+        memset(node, 0, STORE_NODE_SIZE);
         node->name_size = (uint16_t)size;
         memcpy(node->name, name, size);
     }
@@ -163,38 +178,50 @@ void blanket_root_store_tree_touch(struct blanket_root_store *store, struct stor
     node->content.generation = store->generation;
 }
 
+static void siblings_join(struct store_node *before, struct store_node *after)
+{
+    before->next = store_link_to(before, after);
+    after->previous = store_link_to(after, before);
+}
+
 /* Puts a node last among its parent's children. */
 void blanket_root_store_tree_append(struct store_node *parent, struct store_node *node)
 {
-    node->parent = parent;
-    node->previous = parent->last;
-    node->next = NULL;
-    if (parent->last != NULL) {
-        parent->last->next = node;
+    struct store_node *first = store_node_first(parent);
+
+    node->parent = store_link_to(node, parent);
+    node->next = 0;
+    node->previous = 0;
+    if (first != NULL) {
+        siblings_join(store_node_before(first), node);
+        first->previous = store_link_to(first, node);
     } else {
-        parent->first = node;
+        parent->first = store_link_to(parent, node);
     }
-    parent->last = node;
     parent->content.children_size += node->name_size + 1u;
 }
 
 /* The inverse, leaving node->parent as it was. */
 void blanket_root_store_tree_detach(struct store_node *node)
 {
-    struct store_node *parent = node->parent;
+    struct store_node *parent = store_node_parent(node);
+    struct store_node *first = store_node_first(parent);
+    struct store_node *before = store_node_before(node);
+    struct store_node *next = store_node_next(node);
 
-    if (node->previous != NULL) {
-        node->previous->next = node->next;
+    if (first == node) {
+        parent->first = store_link_to(parent, next);
+        if (next != NULL) {
+            next->previous = store_link_to(next, before); /* the last; 0 if that's itself */
+        }
+    } else if (next != NULL) {
+        siblings_join(before, next);
     } else {
-        parent->first = node->next;
+        before->next = 0;
+        first->previous = store_link_to(first, before);
     }
-    if (node->next != NULL) {
-        node->next->previous = node->previous;
-    } else {
-        parent->last = node->previous;
-    }
-    node->previous = NULL;
-    node->next = NULL;
+    node->previous = 0;
+    node->next = 0;
     parent->content.children_size -= node->name_size + 1u;
 }
 
@@ -205,7 +232,7 @@ void blanket_root_store_tree_link(struct blanket_root_store *store, struct store
     struct store_node **bucket =
         &store->node_buckets[blanket_root_store_path_bucket(store, node->hash)];
 
-    node->bucket_next = *bucket;
+    node->bucket_next = store_link_to(node, *bucket);
     *bucket = node;
     blanket_root_store_tree_append(parent, node);
     blanket_root_store_tree_account(store, node, true);
@@ -214,13 +241,19 @@ void blanket_root_store_tree_link(struct blanket_root_store *store, struct store
 /* The inverse; the node itself lives on. */
 void blanket_root_store_tree_unlink(struct blanket_root_store *store, struct store_node *node)
 {
-    struct store_node **link =
+    struct store_node **bucket =
         &store->node_buckets[blanket_root_store_path_bucket(store, node->hash)];
+    struct store_node *next = store_node_at(node, node->bucket_next);
+    struct store_node *before = *bucket;
 
-    while (*link != node) {
-        link = &(*link)->bucket_next;
+    if (before == node) {
+        *bucket = next;
+    } else {
+        while (store_node_at(before, before->bucket_next) != node) {
+            before = store_node_at(before, before->bucket_next);
+        }
+        before->bucket_next = store_link_to(before, next);
     }
-    *link = node->bucket_next;
     blanket_root_store_tree_account(store, node, false);
     blanket_root_store_tree_detach(node);
 }
@@ -230,10 +263,10 @@ struct store_node *blanket_root_store_tree_after(const struct store_node *top,
                                                  const struct store_node *node)
 {
     while (node != top) {
-        if (node->next != NULL) {
-            return node->next;
+        if (node->next != 0) {
+            return store_node_next(node);
         }
-        node = node->parent;
+        node = store_node_parent(node);
     }
     return NULL;
 }
@@ -242,7 +275,7 @@ struct store_node *blanket_root_store_tree_after(const struct store_node *top,
 struct store_node *blanket_root_store_tree_next(const struct store_node *top,
                                                 const struct store_node *node)
 {
-    return node->first != NULL ? node->first : blanket_root_store_tree_after(top, node);
+    return node->first != 0 ? store_node_first(node) : blanket_root_store_tree_after(top, node);
 }
 
 /* Frees all below a node, leaf by leaf. fire: tell those who watch exactly what goes. */
@@ -253,13 +286,13 @@ static void subtree_free(struct blanket_root_store *store, struct store_node *to
     for (;;) {
         struct store_node *parent;
 
-        while (node->first != NULL) {
-            node = node->first;
+        while (node->first != 0) {
+            node = store_node_first(node);
         }
         if (node == top) {
             return;
         }
-        parent = node->parent;
+        parent = store_node_parent(node);
         if (fire) {
             blanket_root_store_watch_fire_removed(store, node);
         }
@@ -273,7 +306,7 @@ static void subtree_free(struct blanket_root_store *store, struct store_node *to
 const struct store_permissions *blanket_root_store_tree_parent_permissions(
     const struct blanket_root_store *store, const struct store_node *node)
 {
-    const struct store_node *parent = node->parent != NULL ? node->parent : store->root;
+    const struct store_node *parent = node->parent != 0 ? store_node_parent(node) : store->root;
 
     return parent->content.permissions;
 }
@@ -285,7 +318,7 @@ const struct store_permissions *blanket_root_store_tree_parent_permissions(
  */
 void blanket_root_store_tree_remove(struct blanket_root_store *store, struct store_node *node)
 {
-    struct store_node *parent = node->parent;
+    struct store_node *parent = store_node_parent(node);
     struct store_change change = {0};
     const struct store_node *walk = node;
     uint32_t at = 0;
@@ -293,11 +326,11 @@ void blanket_root_store_tree_remove(struct blanket_root_store *store, struct sto
 
     subtree_free(store, node, store->watch_count != 0);
     if (store->watch_count != 0) {
-        for (; walk->parent != NULL; walk = walk->parent) {
+        for (; walk->parent != 0; walk = store_node_parent(walk)) {
             at += walk->name_size + 1u;
         }
         size = at;
-        for (walk = node; walk->parent != NULL; walk = walk->parent) {
+        for (walk = node; walk->parent != 0; walk = store_node_parent(walk)) {
             at -= walk->name_size + 1u;
             store->path[at] = '/';
             memcpy(store->path + at + 1, walk->name, walk->name_size);

@@ -180,7 +180,7 @@ static enum store_error create_allowed(struct store_request *request, const stru
         if (!node_size_allowed(request, above + name_size + 1)) {
             return STORE_ENOSPC;
         }
-        charge += sizeof(struct store_node) + name_size +
+        charge += STORE_NODE_SIZE + name_size +
                   parent->permissions->count * sizeof(struct store_permission);
     }
     if (!node_size_allowed(request, own + value_size)) {
@@ -203,14 +203,14 @@ static struct store_node *chain_make(struct store_request *request, const struct
 
         if (node == NULL) {
             while (first != NULL) {
-                node = first->next;
+                node = store_node_next(first);
                 blanket_root_store_tree_discard(store, first);
                 first = node;
             }
             return NULL;
         }
         node->hash = store->levels[i].hash;
-        node->next = first;
+        node->next = store_link_to(node, first);
         first = node;
     }
     return first;
@@ -230,7 +230,7 @@ static enum store_error tree_create(struct store_request *request, const struct 
     }
     blanket_root_store_tree_touch(store, parent);
     while (node != NULL) {
-        struct store_node *next = node->next;
+        struct store_node *next = store_node_next(node);
 
         node->content.permissions = blanket_root_store_permission_share(permissions);
         if (next == NULL) {
