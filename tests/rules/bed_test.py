@@ -137,6 +137,43 @@ def faults(run):
     return 2, bad
 
 
+TABLE = """| MiB/s | xen-blkfront | without readahead | 1 level | 3 levels | 8 levels |
+| --- | ---: | ---: | ---: | ---: | ---: |
+| PVH guest, read | 21.3 | 21.3 | 21.3 | 21.3 | 21.3 |
+| PVH guest, write | | | 1.3 | 1.3 | 1.3 |
+| L0's dom0, read | - | - | - | - | - |
+| L0's dom0, write | | | - | - | - |
+"""
+
+
+def figures(run, disk):
+    """What the run prints of boots, of which some have no figures."""
+    class Images:
+        @staticmethod
+        def images_of(_job):
+            return None
+
+    def printed(boots):
+        made = iter(boots)
+        real, run.machine.boot = run.machine.boot, lambda *_: next(made)
+        out = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+                return run.print_figures(Images(), len(boots)), out.getvalue()
+        finally:
+            run.machine.boot = real
+
+    bad = []
+    only_user = {key: text for key, text in GOOD.items() if key[0] == 'user'}
+    status, text = printed([Said(disk, [], only_user), Said(disk, ['x'])])
+    if status != 0 or TABLE not in text or 'Medians of 1 and 0 boots' not in text or text.count('no figures') != 2:
+        bad.append('figures: %d, %s' % (status, text))
+    status, text = printed([Said(disk, [])])
+    if status != 1 or '|' in text:
+        bad.append('no figures: %d, %s' % (status, text))
+    return 2, bad
+
+
 def main():
     run = load()
     with tempfile.NamedTemporaryFile() as disk:
@@ -144,7 +181,8 @@ def main():
             disk.write(run.machine.sector(number))
         disk.flush()
         path = run.machine.Path(disk.name)
-        counted = [malformed(run, path), malformed_among_good(run, path), faults(run)]
+        counted = [malformed(run, path), malformed_among_good(run, path), faults(run),
+                   figures(run, path)]
     bad = [line for _, lines in counted for line in lines]
     print('\n'.join(bad))
     print('%d passed, %d failed, 0 skipped' % (sum(count for count, _ in counted) - len(bad), len(bad)))

@@ -8,6 +8,7 @@ libraries. The program is built here, from this source, with those libraries lin
 
 import os
 import shutil
+import statistics
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .checks import came_to_its_end, check, expect, found, only
 from .report import Broken, Missing, progress
 
 LEVELS = (1, 3, 8)
+WRITTEN = 2  # MiB
 GUEST_MODULES = ("xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc")
 INPUTS = ("src", "include", "tools", "meson.build", "meson_options.txt")
 
@@ -71,18 +73,40 @@ def seconds(boot, who, word):
     return float(found(boot, who, word, r"equal in ([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?) s")[1])
 
 
+def figures(boot, who):
+    """What the copies took, each of which was equal: MiB a second by "stock-read", "read-1"..."""
+    size = int(found(boot, who, "disk", r"([0-9]+) sectors")[1]) / 2048
+    sizes = {"stock-read": size, "stock-direct": size}
+    for level in LEVELS:
+        sizes[f"read-{level}"] = size
+        sizes[f"write-{level}"] = WRITTEN
+    # A copy that took no time that the clock shows took a hundredth of a second at most.
+    return {word: mib / max(seconds(boot, who, word), 0.01) for word, mib in sizes.items()}
+
+
 def copies(boot, who):
     """All levels' copies were equal; what they took, for people."""
-    size = int(found(boot, who, "disk", r"([0-9]+) sectors")[1]) / 2048
-    rows = []
-    for level in LEVELS:
-        read = seconds(boot, who, f"read-{level}")
-        write = seconds(boot, who, f"write-{level}")
-        rows.append(f"{level} levels: {size:.0f} MiB read in {read:.2f} s, written in {write:.2f} s")
-    stock = seconds(boot, who, "stock-read")
-    direct = seconds(boot, who, "stock-direct")
-    progress(f"{who}: xen-blkfront: read in {stock:.2f} s, in {direct:.2f} s without readahead; "
-             f"{'; '.join(rows)}")
+    rates = figures(boot, who)
+    rows = [f"{level} levels: read {rates[f'read-{level}']:.1f}, written {rates[f'write-{level}']:.1f}"
+            for level in LEVELS]
+    progress(f"{who}: MiB/s: xen-blkfront: read {rates['stock-read']:.1f}, "
+             f"{rates['stock-direct']:.1f} without readahead; {'; '.join(rows)}")
+
+
+def table(measured):
+    """Lines of Markdown from figures() of each domain of each boot: {who: [figures, ...]}."""
+    lines = ["| MiB/s | xen-blkfront | without readahead | " +
+             " | ".join(f"{level} level{'s' if level > 1 else ''}" for level in LEVELS) + " |",
+             "| --- |" + " ---: |" * (2 + len(LEVELS))]
+    for who, name in (("user", "PVH guest"), ("l0", "L0's dom0")):
+        def median(word, boots=measured[who]):
+            return f"{statistics.median(rates[word] for rates in boots):.1f}" if boots else "-"
+
+        lines.append(f"| {name}, read | {median('stock-read')} | {median('stock-direct')} | " +
+                     " | ".join(median(f"read-{level}") for level in LEVELS) + " |")
+        lines.append(f"| {name}, write | | | " +
+                     " | ".join(median(f"write-{level}") for level in LEVELS) + " |")
+    return lines
 
 
 @check(job=JOB)
