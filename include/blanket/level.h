@@ -63,6 +63,21 @@ BLANKET_API BLANKET_MUST_CHECK int blanket_guest_attach(struct blanket_level *le
 BLANKET_API void blanket_guest_detach(struct blanket_level *level, uint32_t id);
 
 /*
+ * The pages that a guest named by grants of its own (items of type OWN_GRANT) are given up by whoever had
+ * them, who is about to take those grants back: a process whose end the guest's kernel has signalled.
+ * Grants of this kind of one endpoint are taken down, of the one that has `port` (in the guest's port
+ * space; the control port is nobody's): CLOSING from now on, each pinned until the peer has let go of it.
+ * At most `budget` of them are ended within this call, so that what no peer has mapped is unpinned when
+ * it returns; the rest is blanket_work's. Grants that were named by frame stay.
+ *
+ * Returns how many were taken down now; 0 if there is none, no such port or no such guest. Steps: bounded
+ * by the endpoint's quota of grants. `vcpu` as for blanket_call, and not used with budget 0. Idempotent.
+ * Not in interrupt context.
+ */
+BLANKET_API uint32_t blanket_pages_gone(struct blanket_level *level, uint32_t id, uint32_t vcpu,
+                                        uint32_t port, uint32_t budget);
+
+/*
  * The hypercall's call form: a frame of guest `id` at `address`, on behalf of vcpu index `vcpu`
  * (0..limits.vcpus-1). Returns the status, which the host puts into the caller's register. 0 with
  * fewer elements done than asked: call again, which goes on from there.

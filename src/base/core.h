@@ -77,7 +77,8 @@ struct blanket_element {
     uint8_t use;            /* BLANKET_USE_* of `page`; 0: none is pinned by this element */
     uint8_t reason;         /* enum blanket_reason, if it was refused here */
     uint8_t bound;          /* 1: a port that this element made live, its word then being... */
-    uint8_t zero[3];
+    uint8_t own;            /* 1: `page` was named by the caller's own grant */
+    uint8_t zero[2];
     uint32_t word;          /* ...this */
     uint32_t place;         /* in the table */
     uint32_t previous;      /* generation before the reservation; of what is closing */

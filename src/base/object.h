@@ -145,6 +145,7 @@ static inline void blanket_object_fill(const struct blanket_reach *reach,
     struct blanket_slot *slot = &reach->table.slots[state->place];
 
     slot->use = state->use;
+    slot->own = state->own;
     if (state->use != 0) {
         slot->u.page = state->page;
     }

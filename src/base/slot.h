@@ -44,7 +44,7 @@ struct blanket_slot {
     uint8_t state;             /* enum blanket_slot_state */
     uint8_t role;              /* ports: enum blanket_slot_role */
     uint8_t use; /* grants, mappings: BLANKET_USE_* of the pin; 0: no page is pinned */
-    uint8_t zero;
+    uint8_t own; /* grants: 1: the page was named by the caller's own grant */
     uint32_t word; /* ports: BLANKET_WORD_*; vCPU to notify << BLANKET_WORD_VCPU_SHIFT */
     union {
         struct blanket_page page; /* grants, mappings */
@@ -121,6 +121,7 @@ static inline void blanket_slot_free(const struct blanket_table *table, uint32_t
     slot->state = BLANKET_SLOT_FREE;
     slot->role = BLANKET_ROLE_NONE;
     slot->use = 0;
+    slot->own = 0;
     __atomic_store_n(&slot->u.send, 0, __ATOMIC_RELAXED); /* page.frame's place, too */
     slot->u.page.cookie = 0;
     table->chunks[place / BLANKET_CHUNK_SLOTS].used--;

@@ -27,6 +27,7 @@ static inline int blanket_grant_pin(const struct blanket_request *request,
         return rc < 0 ? rc : -BLANKET_EINVAL;
     }
     state->use = (uint8_t)use;
+    state->own = blanket_item_type(item) == BLANKET_ITEM_OWN_GRANT;
     if (state->page.frame > BLANKET_ITEM_VALUE_MASK) {
         return -BLANKET_EINVAL;
     }

@@ -70,6 +70,7 @@ static void begin(struct blanket_element *state, uint32_t element)
     state->use = 0;
     state->reason = 0;
     state->bound = 0;
+    state->own = 0;
 }
 
 /*

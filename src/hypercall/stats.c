@@ -49,7 +49,8 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 static uint64_t hash_slot(uint64_t hash, const struct blanket_slot *slot)
 {
     hash = mix(hash, slot->generation);
-    hash = mix(hash, ((uint64_t)slot->state << 16) | ((uint64_t)slot->role << 8) | slot->use);
+    hash = mix(hash, ((uint64_t)slot->own << 24) | ((uint64_t)slot->state << 16) |
+                         ((uint64_t)slot->role << 8) | slot->use);
     /* Not: below_generation (it only ever catches up) and a port's pending events and epoch. */
     if (slot->state != BLANKET_SLOT_FREE) {
         hash = mix(hash, __atomic_load_n(&slot->word, __ATOMIC_RELAXED) & ~BLANKET_WORD_PENDING);
