@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Everything at once: two guests of two vCPUs each call whatever they like, the worker sweeps, events
- * come, and administration mints, revokes, loses and rebinds, over a below that refuses, is busy and
- * loses replies. Under ThreadSanitizer this is where the orders of acl/resolve.c and hypercall/work.c
+ * come, processes with pages of their own end, and administration mints, revokes, loses and rebinds, over
+ * a below that refuses, is busy and loses replies. Under ThreadSanitizer this is where the orders of acl/resolve.c and hypercall/work.c
  * are tried. At the end nothing may be left of anything.
  */
 #include <pthread.h>
@@ -439,7 +439,8 @@ static uint32_t fill(uint64_t *items, uint16_t verb, uint32_t chance, uint32_t g
 
     switch (verb) {
     case BLANKET_VERB_GRANT_ACCESS:
-        items[1] = blanket_item(BLANKET_ITEM_FRAME, 1 + chance % 3, chance % FRAMES);
+        items[1] = blanket_item(chance & 64 ? BLANKET_ITEM_OWN_GRANT : BLANKET_ITEM_FRAME,
+                                1 + chance % 3, chance % FRAMES);
         items[0] = blanket_item_slot(BLANKET_ITEM_GRANT, index, generation);
         return 2;
     case BLANKET_VERB_GRANT_END_ACCESS:
@@ -521,7 +522,11 @@ static void *be_guest(void *context)
         } else if (chance % 53 == 0) {
             handle = blanket_handle(0, 1);
         }
-        if (chance % 5 == 0) {
+        if (chance % 29 == 0) {
+            /* A process of the guest ends, on this vCPU, or the host sees that one has. */
+            (void)blanket_pages_gone(world.level, vcpu / 2, vcpu, random_next(&seed) % 72,
+                                     chance / 29 % 3 * 8);
+        } else if (chance % 5 == 0) {
             uint32_t index = random_next(&seed) % SLOTS;
 
             (void)blanket_send(
