@@ -212,6 +212,24 @@ def add_program(archive, root, program):
     archive.file("lib64/ld-linux-x86-64.so.2", _library(root, "ld-linux-x86-64.so.2"), 0o755)
 
 
+def into_l1(images, target, files):
+    """Write target/l0.img: that of images, with files (a path in L1's dom0: one here) in its L1's image.
+
+    The kernel unpacks one archive after the other: a later file replaces an earlier one."""
+    extra = Archive()
+    for path, source in files.items():
+        extra.file(path, source)
+    extra.write(target / "extra.img")
+    outer = Archive()
+    outer.file("images/l1.img", (images / "l1.img").read_bytes() + (target / "extra.img").read_bytes())
+    outer.write(target / "outer.img")
+    with open(target / "l0.img", "wb") as out:
+        for part in (images / "l0.img", target / "outer.img"):
+            out.write(part.read_bytes())
+    for name in ("extra.img", "outer.img"):
+        (target / name).unlink()
+
+
 def _library(root, name):
     for folder in LIBRARIES:
         if (root / folder / name).exists():

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+# L1's dom0 under FLASK: two guests with one endpoint each, and types that the policy tells apart.
+: "${me:?}"
+toolstack_start
+mark enforce "$(xl getenforce 2>&1)"
+
+# guest_run TYPE: a guest whose endpoint is minted before it runs.
+guest_run() {
+  {
+    config_common "$1" pv 192
+    cat <<EOC
+kernel = "/images/vmlinux"
+ramdisk = "/images/flask.img"
+cmdline = "console=hvc0 mitigations=off quiet me=$1 job=flask-guest"
+seclabel = "system_u:system_r:$1"
+EOC
+  } >"/tmp/$1.cfg"
+  if ! xl create -p -q "/tmp/$1.cfg"; then
+    mark problem "xl create $1 failed"
+    return
+  fi
+  mark "label-$1" "$(xl list -Z "$1" | tail -n 1)"
+  mark "mint-$1" "$(blanket-flask mint "$(xl domid "$1")" 2>&1)"
+  log=/var/log/xen/console/guest-$1.log
+  touch "$log"
+  tail -n +1 -f "$log" &
+  shown=$!
+  xl unpause "$1"
+  seconds=0
+  while xl domid "$1" >/dev/null 2>&1 && [ $seconds -lt 300 ]; do
+    sleep 1
+    seconds=$((seconds + 1))
+  done
+  sleep 1
+  kill $shown
+  mark gone "$1 after $seconds s"
+}
+guest_run domU_t
+guest_run isolated_domU_t
+mark audit "$(blanket-flask audit 2>&1)"
+xl dmesg | grep 'avc:.*denied.*tclass=blanket' | while read -r line; do
+  mark avc "$line"
+done
