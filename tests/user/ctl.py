@@ -44,6 +44,20 @@ def finds():
     assert "no such endpoint" in ctl("revoke", "3", "none", status=1)[1]
 
 
+def peers():
+    """The peer of an endpoint is gone, or back: what is asked reaches Xen, each refusal is told in words."""
+    assert "lost vbd/51712" in ctl("lost", "3", "vbd/51712")[1]
+    assert "no such endpoint" in ctl("lost", "3", "none", status=1)[1]
+    assert "rebind to 0" in ctl("rebind", "3", "vbd/51712")[1]
+    assert "drained" in ctl("rebind", "3", "vbd/51712", "--peer", "1", status=1)[1]
+    assert "another domain" in ctl("rebind", "3", "1.3", "--peer", "2", status=1)[1]
+    assert "mint it anew" in ctl("rebind", "3", "1.3", "--peer", "3", status=1)[1]
+    assert "isn't broken" in ctl("rebind", "4", "2.1", status=1)[1]
+    assert "no such endpoint" in ctl("rebind", "3", "none", status=1)[1]
+    for wrong in (("lost", "3"), ("rebind", "3"), ("lost", "x", "1.3"), ("rebind", "x", "1.3")):
+        ctl(*wrong, status=2)
+
+
 def mints():
     """What is asked for reaches Xen, and each refusal is told in words."""
     out, errors = ctl("mint", "4", "--name", "x", "--peer", "5", "--rights", "query,GRANT_ACCESS",
@@ -88,5 +102,6 @@ def others():
 if __name__ == "__main__":
     lists()
     finds()
+    peers()
     mints()
     others()

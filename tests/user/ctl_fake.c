@@ -50,18 +50,31 @@ static int admin_list(struct blanket_xen_list *list)
     return 0;
 }
 
-static int admin_info(struct blanket_xen_list *list, int revoke)
+static int admin_info(struct blanket_xen_list *list, const char *done)
 {
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         if (entries[i].domain == list->domain && entries[i].endpoint == list->endpoint) {
-            if (revoke) {
-                fprintf(stderr, "revoked %s\n", entries[i].info.name);
+            if (done != NULL) {
+                fprintf(stderr, "%s %s\n", done, entries[i].info.name);
             }
             *list = entries[i];
             return 0;
         }
     }
     return -BLANKET_ENOENT;
+}
+
+/* The first is drained and may come back with its own peer only; the second isn't broken. */
+static int admin_rebind(const struct blanket_xen_list *list)
+{
+    fprintf(stderr, "rebind to %x\n", list->peer);
+    if (list->endpoint != entries[0].endpoint) {
+        return -BLANKET_EINVAL;
+    }
+    return list->peer == 0   ? 0
+           : list->peer == 1 ? -BLANKET_EBUSY
+           : list->peer == 2 ? -BLANKET_EPERM
+                             : -BLANKET_EOPNOTSUPP;
 }
 
 static int admin_mint(struct blanket_xen_mint *mint)
@@ -114,8 +127,13 @@ static int admin(uint64_t operation, void *structure)
     case BLANKET_XEN_MINT:
         return admin_mint(structure);
     case BLANKET_XEN_REVOKE:
+        return admin_info(structure, "revoked");
+    case BLANKET_XEN_LOST:
+        return admin_info(structure, "lost");
     case BLANKET_XEN_INFO:
-        return admin_info(structure, operation == BLANKET_XEN_REVOKE);
+        return admin_info(structure, NULL);
+    case BLANKET_XEN_REBIND:
+        return admin_rebind(structure);
     case BLANKET_XEN_LIST:
         return admin_list(structure);
     case BLANKET_XEN_AUDIT:

@@ -32,6 +32,11 @@ static const char usage_text[] =
     "  derive NAME --name NEW          part of an endpoint of this domain's own\n"
     "      --rights A,B,... --grants N --mappings N --ports N\n"
     "  revoke DOMAIN ENDPOINT          by name or SLOT.GENERATION: dead at once, drained later\n"
+    "  lost DOMAIN ENDPOINT            its peer below is gone: broken at once, drained later\n"
+    "  rebind DOMAIN ENDPOINT          its peer is back: a broken one that is drained is live "
+    "again\n"
+    "      --peer N                    as another domain below; not if it has directories of the "
+    "store\n"
     "  list [DOMAIN]                   endpoints; dead ones until they are drained\n"
     "  status DOMAIN ENDPOINT          all of one\n"
     "  limits                          what there is in all, and is used\n"
@@ -48,8 +53,9 @@ struct entry {
 
 static const struct entry commands[] = {
     {"attach", ctl_attach, 1, 1}, {"detach", ctl_detach, 1, 1}, {"mint", ctl_mint, 1, 1},
-    {"derive", ctl_derive, 1, 1}, {"revoke", ctl_revoke, 2, 2}, {"list", ctl_list, 0, 1},
-    {"status", ctl_status, 2, 2}, {"limits", ctl_limits, 0, 0}, {"audit", ctl_audit, 0, 0},
+    {"derive", ctl_derive, 1, 1}, {"revoke", ctl_revoke, 2, 2}, {"lost", ctl_lost, 2, 2},
+    {"rebind", ctl_rebind, 2, 2}, {"list", ctl_list, 0, 1},     {"status", ctl_status, 2, 2},
+    {"limits", ctl_limits, 0, 0}, {"audit", ctl_audit, 0, 0},
 };
 
 int ctl_complain(const char *what, const char *why)

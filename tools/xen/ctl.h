@@ -33,8 +33,8 @@ static inline uint32_t ctl_or_else(uint32_t value, uint32_t otherwise)
 
 /* The arguments after the command's name. Each returns the program's exit status. */
 typedef int ctl_command(struct ctl *ctl, char **arguments, const struct ctl_options *options);
-ctl_command ctl_attach, ctl_detach, ctl_list, ctl_mint, ctl_derive, ctl_revoke, ctl_limits,
-    ctl_status, ctl_audit;
+ctl_command ctl_attach, ctl_detach, ctl_list, ctl_mint, ctl_derive, ctl_revoke, ctl_lost,
+    ctl_rebind, ctl_limits, ctl_status, ctl_audit;
 
 /* An ADMIN operation. */
 int ctl_admin(struct ctl *ctl, uint32_t operation, void *structure, size_t size);

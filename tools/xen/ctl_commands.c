@@ -287,17 +287,20 @@ int ctl_mint(struct ctl *ctl, char **arguments, const struct ctl_options *option
     return 0;
 }
 
+/* Find the endpoint that `arguments` name; 0, or the exit status. */
+static int named_find(struct ctl *ctl, char **arguments, struct blanket_xen_list *entry)
+{
+    uint32_t domain;
+
+    return ctl_domain(arguments[0], &domain) ? ctl_find(ctl, domain, arguments[1], entry) : 2;
+}
+
 int ctl_revoke(struct ctl *ctl, char **arguments, const struct ctl_options *options)
 {
     struct blanket_xen_list entry;
-    uint32_t domain;
-    int status;
+    int status = named_find(ctl, arguments, &entry);
 
     (void)options;
-    if (!ctl_domain(arguments[0], &domain)) {
-        return 2;
-    }
-    status = ctl_find(ctl, domain, arguments[1], &entry);
     if (status == 0) {
         status = ctl_admin(ctl, BLANKET_XEN_REVOKE, &entry, sizeof(entry));
         status = status == 0 ? 0 : ctl_fail("revoke", status);
@@ -305,17 +308,52 @@ int ctl_revoke(struct ctl *ctl, char **arguments, const struct ctl_options *opti
     return status;
 }
 
+int ctl_lost(struct ctl *ctl, char **arguments, const struct ctl_options *options)
+{
+    struct blanket_xen_list entry;
+    int status = named_find(ctl, arguments, &entry);
+
+    (void)options;
+    if (status == 0) {
+        status = ctl_admin(ctl, BLANKET_XEN_LOST, &entry, sizeof(entry));
+        status = status == 0 ? 0 : ctl_fail("lost", status);
+    }
+    return status;
+}
+
+int ctl_rebind(struct ctl *ctl, char **arguments, const struct ctl_options *options)
+{
+    struct blanket_xen_list entry;
+    int status = named_find(ctl, arguments, &entry);
+
+    if (status != 0) {
+        return status;
+    }
+    entry.peer = ctl_or_else(options->peer, entry.peer);
+    status = ctl_admin(ctl, BLANKET_XEN_REBIND, &entry, sizeof(entry));
+    switch (status) {
+    case 0:
+        return 0;
+    case -BLANKET_EBUSY:
+        return ctl_complain(arguments[1], "isn't drained yet: the old peer holds something");
+    case -BLANKET_EINVAL:
+        return ctl_complain(arguments[1], "isn't broken, or there can't be such a peer");
+    case -BLANKET_EOPNOTSUPP:
+        return ctl_complain(arguments[1], "its directories of the store are the old peer's: revoke "
+                                          "it and mint it anew");
+    case -BLANKET_EPERM:
+        return ctl_complain(arguments[1], "another domain has endpoints to this peer");
+    default:
+        return ctl_fail("rebind", status);
+    }
+}
+
 int ctl_status(struct ctl *ctl, char **arguments, const struct ctl_options *options)
 {
     struct blanket_xen_list entry;
-    uint32_t domain;
-    int status;
+    int status = named_find(ctl, arguments, &entry);
 
     (void)options;
-    if (!ctl_domain(arguments[0], &domain)) {
-        return 2;
-    }
-    status = ctl_find(ctl, domain, arguments[1], &entry);
     if (status == 0) {
         ctl_begin(ctl);
         entry_print(ctl, &entry, true);

@@ -44,7 +44,9 @@ enum blanket_xen_admin {
     BLANKET_XEN_INFO = BLANKET_XEN_OPERATION(5),   /* struct blanket_xen_list, domain and endpoint */
     BLANKET_XEN_LIST = BLANKET_XEN_OPERATION(6),   /* struct blanket_xen_list, cursor */
     BLANKET_XEN_AUDIT = BLANKET_XEN_OPERATION(7),  /* struct blanket_xen_audit */
-    BLANKET_XEN_STATS = BLANKET_XEN_OPERATION(8)   /* struct blanket_xen_stats */
+    BLANKET_XEN_STATS = BLANKET_XEN_OPERATION(8),  /* struct blanket_xen_stats */
+    BLANKET_XEN_LOST = BLANKET_XEN_OPERATION(9),   /* struct blanket_xen_list, domain and endpoint */
+    BLANKET_XEN_REBIND = BLANKET_XEN_OPERATION(10) /* struct blanket_xen_list, and peer */
 };
 
 /*
@@ -101,14 +103,26 @@ struct blanket_xen_list {
     uint64_t cursor;
     uint64_t endpoint;
     uint64_t view; /* out, as all that follows */
-    uint32_t domain; /* in, for REVOKE and INFO */
-    uint32_t peer;
+    uint32_t domain; /* in, but for LIST */
+    uint32_t peer;   /* in, for REBIND */
     uint32_t grant_base; /* as the peer sees them */
     uint32_t connections; /* to the store, now */
     uint32_t requests;    /* to the store, not answered */
     uint32_t zero;
     struct blanket_wire_endpoint info;
 };
+
+/*
+ * LOST: the domain or the device of the hypervisor below that a minted endpoint stands for is gone. It is
+ * broken at once, with all that derives from it: its holder gets PEER_GONE, calls get -BLANKET_ENOTCONN,
+ * its grants and ports are taken down (a page that the peer still maps stays pinned). Again, or for one
+ * that is dead: nothing happens. -BLANKET_ENOENT: none of that handle was minted.
+ *
+ * REBIND: the peer of a broken one is back, as domain `peer`. The holder keeps its handles and begins anew.
+ * -BLANKET_EBUSY: grants or ports of the old one are left, try later; -BLANKET_EINVAL: it isn't broken;
+ * -BLANKET_EOPNOTSUPP: another peer, for an endpoint with a view of the store (its directories are the
+ * old peer's: revoke it, and mint); -BLANKET_EPERM, -BLANKET_ENOSPC as of a mint.
+ */
 
 #define BLANKET_XEN_AUDIT_COUNT 32u
 struct blanket_xen_record {

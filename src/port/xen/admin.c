@@ -167,9 +167,7 @@ static int mint_endpoint(struct blanket_xen *x, const struct blanket_xen_mint *m
         .rights = mint->rights,
         .flags = mint->flags & BLANKET_XEN_MINT_SHARE ? BLANKET_MINT_SHARE_SCOPE : 0,
         .label = mint->peer,
-        /* One domain below is one scope; what has no peer there shares its numbers with nobody. */
-        .scope = mint->peer == BLANKET_XEN_NO_PEER ? (1ull << 32) | (uint32_t)made->native
-                                                   : mint->peer,
+        .scope = blanket_xen_scope(mint->peer, made->native),
         .name = mint->name,
         .below = blanket_xen_native_below(&x->native),
         .below_endpoint = made->native,
@@ -357,6 +355,8 @@ static size_t size_of(unsigned int operation)
     case BLANKET_XEN_REVOKE:
     case BLANKET_XEN_INFO:
     case BLANKET_XEN_LIST:
+    case BLANKET_XEN_LOST:
+    case BLANKET_XEN_REBIND:
         return sizeof(struct blanket_xen_list);
     case BLANKET_XEN_AUDIT:
         return sizeof(struct blanket_xen_audit);
@@ -380,6 +380,10 @@ static int serve_domain(struct blanket_xen *x, struct domain *d, unsigned int op
         return mint(x, d, &x->admin.mint);
     case BLANKET_XEN_INFO:
         return list(x, d, &x->admin.list);
+    case BLANKET_XEN_LOST:
+        return blanket_xen_lost(x, d, x->admin.list.endpoint);
+    case BLANKET_XEN_REBIND:
+        return blanket_xen_rebind(x, d, x->admin.list.endpoint, x->admin.list.peer);
     default:
         return b && ACCESS_ONCE(b->attached)
                    ? blanket_endpoint_revoke(x->level, b->id, x->admin.list.endpoint)
@@ -404,6 +408,8 @@ static int serve(struct blanket_xen *x, unsigned int operation)
         return 0;
     case BLANKET_XEN_REVOKE:
     case BLANKET_XEN_INFO:
+    case BLANKET_XEN_LOST:
+    case BLANKET_XEN_REBIND:
         id = x->admin.list.domain;
         break;
     default:

@@ -92,6 +92,17 @@ extern const struct blanket_platform_ops blanket_xen_platform;
 struct blanket_xen *blanket_xen_get(void);
 struct blanket_xen *blanket_xen_start(int *error);
 
+/* One domain below is one scope; what has no peer there shares its numbers with nobody. */
+static inline uint64_t blanket_xen_scope(uint32_t peer, uint64_t native)
+{
+    return peer == BLANKET_XEN_NO_PEER ? (1ull << 32) | (uint32_t)native : peer;
+}
+
+/* LOST and REBIND of a domain's endpoint: include/blanket/port/xen.h. */
+int blanket_xen_lost(struct blanket_xen *x, const struct domain *d, uint64_t endpoint);
+int blanket_xen_rebind(struct blanket_xen *x, const struct domain *d, uint64_t endpoint,
+                       uint32_t peer);
+
 /* What the hypervisor below has: its grant table, the ring to its store. 0 or -BLANKET_E... */
 int blanket_xen_below_start(struct blanket_xen *x);
 
