@@ -175,6 +175,7 @@ void model_free_port(struct model *model, struct model_end *end, struct model_sl
         model_raise(peer, port->peer);
     }
     port->peer = MODEL_NONE;
+    port->connection = 0;
     port->state = MODEL_FREE;
 }
 
@@ -435,8 +436,11 @@ void model_fresh(struct model_end *end)
 
 static int open_model(struct model *model, struct model_source *source, uint32_t seed)
 {
-    struct bed_config config = {
-        .levels = MODEL_LEVELS, .guests = MODEL_GUESTS, .pairs = 1, .slots = MODEL_SLOTS};
+    struct bed_config config = {.levels = MODEL_LEVELS,
+                                .guests = MODEL_GUESTS,
+                                .pairs = 1,
+                                .slots = MODEL_SLOTS,
+                                .store = 1};
     uint32_t i, page;
 
     memset(model, 0, sizeof(*model));

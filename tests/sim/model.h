@@ -43,6 +43,7 @@ struct model_slot {
     uint32_t
         peer; /* mappings: index of the peer's grant; ports: of the peer's port, or MODEL_NONE */
     uint8_t pending, masked;
+    uint8_t connection; /* ports: to the store, which has no peer */
     uint8_t *address; /* mappings of local peers */
 };
 
@@ -82,10 +83,17 @@ struct model_end {
     uint8_t gone; /* restarted, and not minted for again */
 };
 
+/* What is in a guest's own directory of the store: "" if there is no such key. */
+#define MODEL_KEYS 4u /* besides those two that hold a number */
+struct model_store {
+    char values[MODEL_KEYS + 2][16];
+};
+
 struct model {
     struct bed bed;
     struct model_source *source;
     struct model_end ends[MODEL_ENDS];
+    struct model_store stores[MODEL_GUESTS];
     uint16_t denied_verb; /* by the policy of a level; 0: none */
     uint32_t denied_level;
     uint32_t steps;
@@ -121,6 +129,41 @@ int model_create_status(struct model_end *end, uint32_t endpoint, uint32_t kind,
 /* Mappings of the grant that have one of the `access` bits. */
 uint32_t model_readers(const struct model *model, uint32_t end, uint32_t grant, uint32_t access);
 int model_is_pinned(const struct model_end *end, uint32_t page);
+
+/* --- model_ops.c, for model_store.c --- */
+
+/* One call as it was drawn. */
+struct model_drawn {
+    uint32_t guest;
+    uint32_t endpoint, endpoint_generation;
+    uint32_t index, generation; /* of the slot */
+    uint32_t kind;
+    uint16_t verb;
+    struct model_end *end;
+    struct model_slot *slot; /* that index names, NULL: none */
+    uint32_t place;
+    int status;     /* expected, so far */
+    uint32_t value; /* expected with it */
+};
+
+/* Who calls, on which endpoint, about which slot: what there is mostly, and sometimes not. */
+void model_draw_call(struct model *model, struct model_drawn *d, uint16_t verb, uint32_t kind);
+uint64_t model_slot_item(const struct model_drawn *d);
+int model_agree(struct model *model, const struct model_drawn *d, uint64_t result);
+void model_expect_create(struct model_drawn *d);
+void model_expect_denial(struct model *model, struct model_drawn *d);
+void model_expect_destroy(struct model_drawn *d, int *there);
+void model_expect_live(struct model_drawn *d);
+int model_is_other(const struct model_drawn *d, int connection);
+
+static inline int model_is_unbound(const struct model_slot *port)
+{
+    return port->state == MODEL_LIVE && !port->connection && port->peer == MODEL_NONE;
+}
+
+/* --- model_store.c: one verb of the store's --- */
+
+void model_store(struct model *model);
 
 /* --- model_ops.c and model_world.c: one step; what guests do, and what happens to them --- */
 

@@ -2,20 +2,6 @@
 /* The model: what guests ask for, and what they must be told. */
 #include "model.h"
 
-/* One call as it was drawn. */
-struct drawn {
-    uint32_t guest;
-    uint32_t endpoint, endpoint_generation;
-    uint32_t index, generation; /* of the slot */
-    uint32_t kind;
-    uint16_t verb;
-    struct model_end *end;
-    struct model_slot *slot; /* that index names, NULL: none */
-    uint32_t place;
-    int status;     /* expected, so far */
-    uint32_t value; /* expected with it */
-};
-
 /* Mostly something that is there, from a place that is drawn on; sometimes whatever was drawn. */
 static uint32_t prefer(struct model *model, const struct model_slot *slots, uint32_t index)
 {
@@ -44,7 +30,7 @@ static uint32_t draw_page(struct model *model, uint32_t guest)
     return page;
 }
 
-static void draw(struct model *model, struct drawn *d, uint16_t verb, uint32_t kind)
+void model_draw_call(struct model *model, struct model_drawn *d, uint16_t verb, uint32_t kind)
 {
     static const int32_t near[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 0, -1};
     uint32_t which = model_draw(model, 16);
@@ -81,7 +67,7 @@ static void draw(struct model *model, struct drawn *d, uint16_t verb, uint32_t k
              d->endpoint, d->endpoint_generation, blanket_verb_name(verb), d->index, d->generation);
 }
 
-static uint64_t slot_item(const struct drawn *d)
+uint64_t model_slot_item(const struct model_drawn *d)
 {
     static const unsigned types[MODEL_KINDS] = {BLANKET_ITEM_GRANT, BLANKET_ITEM_MAPPING,
                                                 BLANKET_ITEM_PORT};
@@ -90,7 +76,7 @@ static uint64_t slot_item(const struct drawn *d)
 }
 
 /* Perform it. What is told to try again does, unless that is what is expected: levels catch up. */
-static uint64_t perform(struct model *model, const struct drawn *d, uint32_t count,
+static uint64_t perform(struct model *model, const struct model_drawn *d, uint32_t count,
                         const uint64_t *items)
 {
     uint64_t handle = blanket_handle(d->endpoint, d->endpoint_generation);
@@ -108,7 +94,7 @@ static uint64_t perform(struct model *model, const struct drawn *d, uint32_t cou
 }
 
 /* Returns 1 if both say that it was done. */
-static int agree(struct model *model, const struct drawn *d, uint64_t result)
+int model_agree(struct model *model, const struct model_drawn *d, uint64_t result)
 {
     model_expect(model, "the status", d->status, bed_status(result));
     if (d->status == bed_status(result) &&
@@ -119,7 +105,7 @@ static int agree(struct model *model, const struct drawn *d, uint64_t result)
 }
 
 /* Expected of a create, before its pages and what it is about are looked at. */
-static void expect_create(struct drawn *d)
+void model_expect_create(struct model_drawn *d)
 {
     if (d->status == 0) {
         d->status = model_create_status(d->end, d->endpoint, d->kind, d->index, d->generation,
@@ -128,14 +114,14 @@ static void expect_create(struct drawn *d)
 }
 
 /* A level below the guest's own says no. */
-static void expect_denial(struct model *model, struct drawn *d)
+void model_expect_denial(struct model *model, struct model_drawn *d)
 {
     if (d->status == 0 && model->denied_verb == d->verb && model->denied_level < MODEL_LEVELS - 1) {
         d->status = -BLANKET_EPERM;
     }
 }
 
-static void expect_page(struct drawn *d, uint32_t page, int overlay)
+static void expect_page(struct model_drawn *d, uint32_t page, int overlay)
 {
     if (d->status) {
         return;
@@ -148,7 +134,7 @@ static void expect_page(struct drawn *d, uint32_t page, int overlay)
     }
 }
 
-static uint64_t frame_of(const struct drawn *d, uint32_t page)
+static uint64_t frame_of(const struct model_drawn *d, uint32_t page)
 {
     return d->end->pages[page].frame ? d->end->pages[page].frame : 1;
 }
@@ -159,20 +145,20 @@ static void grant_access(struct model *model)
 {
     uint32_t page, access = 3 - model_draw(model, 8) % 3;
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_GRANT_ACCESS, 0);
+    model_draw_call(model, &d, BLANKET_VERB_GRANT_ACCESS, 0);
     page = draw_page(model, d.guest);
-    expect_create(&d);
+    model_expect_create(&d);
     expect_page(&d, page, 0);
-    expect_denial(model, &d);
+    model_expect_denial(model, &d);
     if (d.status == 0) {
         d.value = model->bed.devices[d.guest].end.grant_base + d.place;
     }
-    items[0] = slot_item(&d);
+    items[0] = model_slot_item(&d);
     items[1] = bed_frame(frame_of(&d, page), access);
     result = perform(model, &d, 2, items);
-    if (agree(model, &d, result)) {
+    if (model_agree(model, &d, result)) {
         d.slot->state = MODEL_LIVE;
         d.slot->generation = d.generation;
         d.slot->page = page;
@@ -180,8 +166,15 @@ static void grant_access(struct model *model)
     }
 }
 
+/* The port is there, and of the other kind: a connection where a channel is asked for, or a channel. */
+int model_is_other(const struct model_drawn *d, int connection)
+{
+    return d->status == 0 && d->slot && d->slot->state != MODEL_FREE &&
+           d->slot->connection != connection;
+}
+
 /* What a destroy of its slot answers; 0 with *there set: this very object is to go. */
-static void expect_destroy(struct drawn *d, int *there)
+void model_expect_destroy(struct model_drawn *d, int *there)
 {
     *there = 0;
     if (d->status) {
@@ -203,22 +196,22 @@ static void expect_destroy(struct drawn *d, int *there)
 static void end_access(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
     int there;
 
-    draw(model, &d, BLANKET_VERB_GRANT_END_ACCESS, 0);
-    items[0] = slot_item(&d);
-    expect_destroy(&d, &there);
+    model_draw_call(model, &d, BLANKET_VERB_GRANT_END_ACCESS, 0);
+    items[0] = model_slot_item(&d);
+    model_expect_destroy(&d, &there);
     if (there) {
         d.status = model_readers(model, d.guest, d.place, BED_RW) ? -BLANKET_EBUSY : 0;
         d.slot->state = d.status ? MODEL_CLOSING : MODEL_FREE;
     }
     result = perform(model, &d, 1, items);
-    (void)agree(model, &d, result);
+    (void)model_agree(model, &d, result);
 }
 
 /* The slot is live, of that generation; else -BLANKET_ENOENT. */
-static void expect_live(struct drawn *d)
+void model_expect_live(struct model_drawn *d)
 {
     if (d->status == 0 &&
         (!d->slot || d->slot->state != MODEL_LIVE || d->slot->generation != d->generation)) {
@@ -226,19 +219,28 @@ static void expect_live(struct drawn *d)
     }
 }
 
+/* ...and a channel, if it is a port: not a connection to the store. */
+static void expect_channel(struct model_drawn *d)
+{
+    model_expect_live(d);
+    if (d->status == 0 && d->slot->connection) {
+        d->status = -BLANKET_ENOENT;
+    }
+}
+
 static void grant_query(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_GRANT_QUERY, 0);
-    items[0] = slot_item(&d);
+    model_draw_call(model, &d, BLANKET_VERB_GRANT_QUERY, 0);
+    items[0] = model_slot_item(&d);
     if (d.status == 0 && d.slot && d.slot->state == MODEL_CLOSING &&
         d.slot->generation == d.generation) {
         d.value = BLANKET_GRANT_STATE_CLOSING;
     } else {
-        expect_live(&d);
-        expect_denial(model, &d);
+        model_expect_live(&d);
+        model_expect_denial(model, &d);
         if (d.status == 0) {
             d.value |= model_readers(model, d.guest, d.place, BLANKET_ACCESS_READ)
                            ? BLANKET_GRANT_STATE_READING
@@ -249,12 +251,12 @@ static void grant_query(struct model *model)
         }
     }
     result = perform(model, &d, 1, items);
-    (void)agree(model, &d, result);
+    (void)model_agree(model, &d, result);
 }
 
 /* The peer's grant that a reference names; NULL and -BLANKET_ENOENT or _EPERM. */
-static struct model_slot *expect_reference(struct model *model, struct drawn *d, uint32_t index,
-                                           uint32_t access)
+static struct model_slot *expect_reference(struct model *model, struct model_drawn *d,
+                                           uint32_t index, uint32_t access)
 {
     struct model_slot *grant = index < MODEL_SLOTS ? &model->ends[d->end->peer].slots[0][index]
                                                    : NULL;
@@ -275,23 +277,23 @@ static void map(struct model *model)
     uint32_t page, access = model_draw(model, 8) ? 1 + 2 * model_draw(model, 2) : 2;
     uint32_t index = model_draw(model, 4);
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_GRANT_MAP, 1);
+    model_draw_call(model, &d, BLANKET_VERB_GRANT_MAP, 1);
     page = draw_page(model, d.guest);
     index = prefer(model, model->ends[d.end->peer].slots[0], index);
-    expect_create(&d);
+    model_expect_create(&d);
     expect_page(&d, page, 1);
-    expect_denial(model, &d);
+    model_expect_denial(model, &d);
     if (d.status == 0 && access == BLANKET_ACCESS_WRITE) {
         d.status = -BLANKET_EINVAL;
     }
     (void)expect_reference(model, &d, index, access);
-    items[0] = slot_item(&d);
+    items[0] = model_slot_item(&d);
     items[1] = bed_peer_ref(model->bed.devices[d.guest].peer.grant_base + index, access);
     items[2] = bed_frame(frame_of(&d, page), 0);
     result = perform(model, &d, 3, items);
-    if (agree(model, &d, result)) {
+    if (model_agree(model, &d, result)) {
         d.slot->state = MODEL_LIVE;
         d.slot->generation = d.generation;
         d.slot->page = page;
@@ -304,17 +306,17 @@ static void map(struct model *model)
 static void unmap(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
     int there;
 
-    draw(model, &d, BLANKET_VERB_GRANT_UNMAP, 1);
-    items[0] = slot_item(&d);
-    expect_destroy(&d, &there);
+    model_draw_call(model, &d, BLANKET_VERB_GRANT_UNMAP, 1);
+    items[0] = model_slot_item(&d);
+    model_expect_destroy(&d, &there);
     if (there) {
         model_free_mapping(d.end, d.slot);
     }
     result = perform(model, &d, 1, items);
-    (void)agree(model, &d, result);
+    (void)model_agree(model, &d, result);
 }
 
 static void copy(struct model *model)
@@ -325,21 +327,21 @@ static void copy(struct model *model)
     uint64_t items[5] = {0}, result;
     struct model_slot *grant;
     struct model_page *other;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_GRANT_COPY, 1);
+    model_draw_call(model, &d, BLANKET_VERB_GRANT_COPY, 1);
     page = draw_page(model, d.guest);
     index = prefer(model, model->ends[d.end->peer].slots[0], index);
-    expect_create(&d);
+    model_expect_create(&d);
     expect_page(&d, page, 0);
-    expect_denial(model, &d);
+    model_expect_denial(model, &d);
     grant = expect_reference(model, &d, index, theirs);
-    items[0] = slot_item(&d);
+    items[0] = model_slot_item(&d);
     items[1] = bed_peer_ref(model->bed.devices[d.guest].peer.grant_base + index, theirs);
     items[2] = bed_frame(frame_of(&d, page), theirs ^ BED_RW);
     items[3] = blanket_item(BLANKET_ITEM_SPAN, 0, 4096ull << 24);
     result = perform(model, &d, 4, items);
-    if (!agree(model, &d, result)) {
+    if (!model_agree(model, &d, result)) {
         return;
     }
     d.slot->generation = d.generation;
@@ -354,28 +356,28 @@ static void copy(struct model *model)
 
 /* --- ports --- */
 
-static void new_port(struct drawn *d, uint32_t peer)
+static void new_port(struct model_drawn *d, uint32_t peer)
 {
     d->slot->state = MODEL_LIVE;
     d->slot->generation = d->generation;
     d->slot->peer = peer;
-    d->slot->pending = d->slot->masked = 0;
+    d->slot->pending = d->slot->masked = d->slot->connection = 0;
 }
 
 static void alloc_unbound(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_EVTCHN_ALLOC_UNBOUND, 2);
-    expect_create(&d);
-    expect_denial(model, &d);
-    items[0] = slot_item(&d);
+    model_draw_call(model, &d, BLANKET_VERB_EVTCHN_ALLOC_UNBOUND, 2);
+    model_expect_create(&d);
+    model_expect_denial(model, &d);
+    items[0] = model_slot_item(&d);
     result = perform(model, &d, 1, items);
     if (d.status == 0) {
         d.value = d.end->port_first ? d.end->port_first + d.place : blanket_result_value(result);
     }
-    if (agree(model, &d, result)) {
+    if (model_agree(model, &d, result)) {
         d.end->port_first = d.value - d.place;
         new_port(&d, MODEL_NONE);
     }
@@ -386,21 +388,20 @@ static void bind_interdomain(struct model *model)
     uint32_t index = model_draw(model, 4);
     uint64_t items[5] = {0}, result;
     struct model_end *peer;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_EVTCHN_BIND_INTERDOMAIN, 2);
-    expect_create(&d);
-    expect_denial(model, &d);
+    model_draw_call(model, &d, BLANKET_VERB_EVTCHN_BIND_INTERDOMAIN, 2);
+    model_expect_create(&d);
+    model_expect_denial(model, &d);
     peer = &model->ends[d.end->peer];
     index = prefer(model, peer->slots[2], index);
-    if (d.status == 0 && (!peer->port_first || peer->slots[2][index].state != MODEL_LIVE ||
-                          peer->slots[2][index].peer != MODEL_NONE)) {
+    if (d.status == 0 && (!peer->port_first || !model_is_unbound(&peer->slots[2][index]))) {
         d.status = -BLANKET_ENOENT;
     }
-    items[0] = slot_item(&d);
+    items[0] = model_slot_item(&d);
     items[1] = bed_peer_port((peer->port_first ? peer->port_first : 0x10000) + index);
     result = perform(model, &d, 2, items);
-    if (agree(model, &d, result)) {
+    if (model_agree(model, &d, result)) {
         new_port(&d, index);
         peer->slots[2][index].peer = d.place;
         model_raise(d.end, d.place);
@@ -410,29 +411,32 @@ static void bind_interdomain(struct model *model)
 static void close_port(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
     int there;
 
-    draw(model, &d, BLANKET_VERB_EVTCHN_CLOSE, 2);
-    items[0] = slot_item(&d);
-    expect_destroy(&d, &there);
+    model_draw_call(model, &d, BLANKET_VERB_EVTCHN_CLOSE, 2);
+    items[0] = model_slot_item(&d);
+    if (model_is_other(&d, 0)) {
+        d.status = -BLANKET_ENOENT; /* STORE_DISCONNECT ends it */
+    }
+    model_expect_destroy(&d, &there);
     if (there) {
         model_free_port(model, d.end, d.slot);
     }
     result = perform(model, &d, 1, items);
-    (void)agree(model, &d, result);
+    (void)model_agree(model, &d, result);
 }
 
 static void send(struct model *model)
 {
     uint32_t by_frame = model_draw(model, 2);
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_EVTCHN_SEND, 2);
-    items[0] = slot_item(&d);
-    expect_live(&d);
-    expect_denial(model, &d);
+    model_draw_call(model, &d, BLANKET_VERB_EVTCHN_SEND, 2);
+    items[0] = model_slot_item(&d);
+    expect_channel(&d);
+    model_expect_denial(model, &d);
     if (d.status == 0 && d.slot->peer == MODEL_NONE) {
         d.status = -BLANKET_ENOTCONN;
     }
@@ -448,7 +452,7 @@ static void send(struct model *model)
             d.status = -BLANKET_ENOENT;
         }
     }
-    if (agree(model, &d, result)) {
+    if (model_agree(model, &d, result)) {
         model_raise(&model->ends[d.end->peer], d.slot->peer);
     }
 }
@@ -457,13 +461,13 @@ static void mask_or_unmask(struct model *model)
 {
     uint16_t verb = model_draw(model, 2) ? BLANKET_VERB_EVTCHN_MASK : BLANKET_VERB_EVTCHN_UNMASK;
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, verb, 2);
-    items[0] = slot_item(&d);
-    expect_live(&d);
+    model_draw_call(model, &d, verb, 2);
+    items[0] = model_slot_item(&d);
+    model_expect_live(&d);
     result = perform(model, &d, 1, items);
-    if (!agree(model, &d, result)) {
+    if (!model_agree(model, &d, result)) {
         return;
     }
     if (verb == BLANKET_VERB_EVTCHN_UNMASK && d.slot->masked && d.slot->pending) {
@@ -475,12 +479,12 @@ static void mask_or_unmask(struct model *model)
 static void port_status(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_EVTCHN_STATUS, 2);
-    items[0] = slot_item(&d);
-    expect_live(&d);
-    expect_denial(model, &d);
+    model_draw_call(model, &d, BLANKET_VERB_EVTCHN_STATUS, 2);
+    items[0] = model_slot_item(&d);
+    expect_channel(&d);
+    model_expect_denial(model, &d);
     if (d.status == 0) {
         d.value = d.slot->peer == MODEL_NONE ? BLANKET_PORT_STATE_UNBOUND
                                              : BLANKET_PORT_STATE_INTERDOMAIN;
@@ -488,7 +492,7 @@ static void port_status(struct model *model)
         d.value |= d.slot->masked ? BLANKET_PORT_STATE_MASKED : 0;
     }
     result = perform(model, &d, 1, items);
-    (void)agree(model, &d, result);
+    (void)model_agree(model, &d, result);
 }
 
 /* --- endpoints --- */
@@ -520,7 +524,7 @@ static int carve(const struct model_end *end, uint32_t parent, uint32_t kind, ui
     return -1;
 }
 
-static void expect_derive(struct drawn *d, uint32_t target, struct model_endpoint *child)
+static void expect_derive(struct model_drawn *d, uint32_t target, struct model_endpoint *child)
 {
     static const uint32_t quotas[MODEL_KINDS] = {BLANKET_QUOTA_GRANTS, BLANKET_QUOTA_MAPPINGS,
                                                  BLANKET_QUOTA_PORTS};
@@ -560,9 +564,9 @@ static void derive(struct model *model)
     uint32_t target = model_draw(model, MODEL_HANDLES + 1), kind, chunk;
     struct model_endpoint child;
     uint64_t items[5], result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_ENDPOINT_DERIVE, 0);
+    model_draw_call(model, &d, BLANKET_VERB_ENDPOINT_DERIVE, 0);
     memset(&child, 0, sizeof(child));
     child.state = MODEL_WORKS;
     child.parent = d.endpoint;
@@ -579,7 +583,7 @@ static void derive(struct model *model)
     }
     expect_derive(&d, target, &child);
     result = perform(model, &d, 5, items);
-    if (!agree(model, &d, result)) {
+    if (!model_agree(model, &d, result)) {
         return;
     }
     child.rights &= d.end->endpoints[d.endpoint].rights;
@@ -607,9 +611,9 @@ static void revoke(struct model *model)
     uint32_t target = model_draw(model, MODEL_HANDLES), generation;
     struct model_endpoint *e;
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_ENDPOINT_REVOKE, 0);
+    model_draw_call(model, &d, BLANKET_VERB_ENDPOINT_REVOKE, 0);
     e = &d.end->endpoints[target];
     generation = e->generation + (model_draw(model, 4) == 0) - (model_draw(model, 8) == 0);
     items[0] = blanket_item_slot(BLANKET_ITEM_ENDPOINT, target, generation);
@@ -631,22 +635,22 @@ static void revoke(struct model *model)
         e->state = MODEL_DEAD;
     }
     result = perform(model, &d, 1, items);
-    (void)agree(model, &d, result);
+    (void)model_agree(model, &d, result);
 }
 
 static void reset(struct model *model)
 {
     uint64_t items[5] = {0}, result;
-    struct drawn d;
+    struct model_drawn d;
 
-    draw(model, &d, BLANKET_VERB_ENDPOINT_RESET, 0);
+    model_draw_call(model, &d, BLANKET_VERB_ENDPOINT_RESET, 0);
     if (model_draw(model, 4) == 0) {
         d.endpoint = 0;
         d.endpoint_generation = 1;
         d.status = 0;
     }
     result = perform(model, &d, 0, items);
-    if (!agree(model, &d, result)) {
+    if (!model_agree(model, &d, result)) {
         return;
     }
     if (d.endpoint == 0) {
@@ -668,14 +672,14 @@ void model_step(struct model *model)
         {grant_access, 26}, {end_access, 14}, {grant_query, 8},     {map, 22},
         {unmap, 14},        {copy, 14},       {alloc_unbound, 18},  {bind_interdomain, 16},
         {close_port, 8},    {send, 20},       {mask_or_unmask, 10}, {port_status, 8},
-        {derive, 8},        {revoke, 3},      {reset, 1},
+        {derive, 8},        {revoke, 3},      {reset, 1},           {model_store, 60},
     };
     uint32_t op = model_draw(model, 256), i;
 
     if (model_world(model, op)) {
         return;
     }
-    op = model_draw(model, 190);
+    op = model_draw(model, 190 + 60);
     for (i = 0; op >= calls[i].weight; i++) {
         op -= calls[i].weight;
     }

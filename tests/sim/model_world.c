@@ -157,8 +157,7 @@ static void local_port_new(struct model *model, uint32_t guest, uint32_t index)
     uint64_t result;
 
     if (bind) {
-        if (!peer->port_first || peer->slots[2][theirs].state != MODEL_LIVE ||
-            peer->slots[2][theirs].peer != MODEL_NONE) {
+        if (!peer->port_first || !model_is_unbound(&peer->slots[2][theirs])) {
             expected = -BLANKET_ENOENT;
         }
         result = bed_peer_op(
@@ -241,6 +240,9 @@ static void change_policy(struct model *model)
         BLANKET_VERB_EVTCHN_SEND,
         BLANKET_VERB_EVTCHN_STATUS,
         BLANKET_VERB_GRANT_QUERY,
+        BLANKET_VERB_STORE_CONNECT,
+        BLANKET_VERB_STORE_READ,
+        BLANKET_VERB_STORE_WRITE,
     };
     uint32_t level = model_draw(model, MODEL_LEVELS);
     uint32_t verb = model_draw(model, sizeof(verbs) / sizeof(verbs[0]));
