@@ -41,6 +41,8 @@ uint32_t fake_other_takes(void);
 uint32_t fake_shared(void);
 /* How many were ended, ever, while the peer had them mapped. Linux gives ten of these back a second. */
 uint32_t fake_deferred(void);
+/* A reference that came back just now lies so deep in the kernel's list: others came back after it. */
+void fake_bury(uint32_t reference, uint32_t depth);
 /* The kernel looks whether the peer has let go of what was ended. */
 void fake_tick(void);
 

@@ -132,6 +132,17 @@ uint32_t fake_deferred(void)
     return xen.deferred;
 }
 
+void fake_bury(uint32_t reference, uint32_t depth)
+{
+    uint32_t top;
+
+    fake_tick();
+    top = xen.free_count - 1;
+    assert_int_equal(xen.free[top], reference);
+    memmove(&xen.free[top - depth + 1], &xen.free[top - depth], depth * sizeof(xen.free[0]));
+    xen.free[top - depth] = reference;
+}
+
 void fake_limit(uint32_t pages)
 {
     xen.limit = pages;

@@ -135,6 +135,8 @@ struct blanket_linux {
     struct linux_table frames;                    /* that show another page: grants and mappings */
     struct linux_table numbers;                   /* ports of /dev/xen/evtchn */
     uint32_t grant_room, mapping_room, port_room; /* not carved to ends yet */
+    uint32_t renew_depth; /* of the last deep look for a reference that comes back */
+    int64_t renew_next;   /* second of the next */
     uint8_t bounce[LINUX_PAGE_SIZE];
 
     struct linux_wire store; /* the engine's */

@@ -14,10 +14,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define STEP_PAGES 32u   /* to take more at a time, while looking */
 #define SLACK_PAGES 512u /* to take at most beyond twice what is wanted */
 #define RENEW_TRIES 8u
+#define RENEW_DEEP_MAX 1024u /* tries of the one look a second that goes deeper */
 
 struct share {
     uint8_t *page;
@@ -171,18 +173,42 @@ static bool adopt(struct linux_end *end, const struct share *share)
     return true;
 }
 
+/*
+ * How many pages to take. What comes back while we have some lies below them when we give them back: now and
+ * then it's looked for deeper than the last time, twice as deep each time that it isn't found.
+ */
+static uint32_t renew_tries(struct blanket_linux *door)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec < door->renew_next) {
+        return RENEW_TRIES;
+    }
+    door->renew_next = now.tv_sec + 1;
+    door->renew_depth = door->renew_depth < RENEW_TRIES ? RENEW_TRIES : door->renew_depth;
+    door->renew_depth *= door->renew_depth < RENEW_DEEP_MAX ? 2 : 1;
+    return door->renew_depth;
+}
+
 int blanket_linux_window_renew(struct blanket_linux *door, struct linux_end *end, uint32_t index)
 {
-    struct share shares[RENEW_TRIES];
+    uint32_t tries = renew_tries(door);
+    struct share *shares = (struct share *)calloc(tries, sizeof(*shares));
     uint32_t taken = 0;
 
     /* Others' may be before ours in the kernel's list: of slots that were ended too, or of strangers. */
-    while (!end->grants[index].page && taken < RENEW_TRIES &&
+    while (shares && !end->grants[index].page && taken < tries &&
            share_take(door, end, &shares[taken]) == 0) {
         taken += adopt(end, &shares[taken]) ? 0 : 1;
     }
     while (taken-- > 0) {
         share_drop(door, &shares[taken]);
     }
-    return end->grants[index].page ? 0 : -BLANKET_EBUSY;
+    free(shares);
+    if (!end->grants[index].page) {
+        return -BLANKET_EBUSY;
+    }
+    door->renew_depth = 0;
+    return 0;
 }
