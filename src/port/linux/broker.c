@@ -88,7 +88,7 @@ static int port_number(void *context, uint64_t cookie, uint32_t index, uint32_t 
     const struct linux_end *end = blanket_linux_end_find((const struct blanket_linux *)context,
                                                          cookie);
 
-    if (!end || index >= end->port_count || end->ports[index].slot.state != LINUX_LIVE) {
+    if (!end || index >= end->port_count || end->ports[index].slot.state != BLANKET_BELOW_LIVE) {
         return -BLANKET_ENOENT;
     }
     *number = (uint32_t)end->ports[index].node.key;

@@ -31,21 +31,21 @@ static int disconnect_serve(struct linux_end *end, struct blanket_call *call)
 {
     struct linux_port *port;
     uint32_t index;
-    int status = blanket_linux_slot_index(call->items[0], BLANKET_ITEM_PORT, end->port_count,
+    int status = blanket_below_slot_index(call->items[0], BLANKET_ITEM_PORT, end->port_count,
                                           &index);
 
     if (status) {
         return answer(call, blanket_result(status, 0));
     }
     port = &end->ports[index];
-    if (blanket_linux_slot_holds(&port->slot, call->items[0]) &&
+    if (blanket_below_slot_holds(&port->slot, call->items[0]) &&
         port->kind != BLANKET_PORT_STATE_STORE) {
         return answer(call, blanket_result(-BLANKET_EINVAL, 0)); /* EVTCHN_CLOSE ends a channel */
     }
-    if (!blanket_linux_slot_retire(&port->slot, call->items[0])) {
+    if (!blanket_below_slot_retire(&port->slot, call->items[0])) {
         return answer(call, blanket_result(0, 0));
     }
-    port->slot.state = LINUX_CLOSING;
+    port->slot.state = BLANKET_BELOW_CLOSING;
     status = blanket_linux_broker_call(end, call);
     if (status == 0 && blanket_result_status(call->results[0]) == 0) {
         blanket_linux_port_free(port);
@@ -57,21 +57,21 @@ static int disconnect_serve(struct linux_end *end, struct blanket_call *call)
 static int published_check(const struct linux_end *end, const struct blanket_call *call)
 {
     bool grant = call->verb == BLANKET_VERB_STORE_WRITE_GRANT;
-    const struct linux_slot *slot;
+    const struct blanket_below_slot *slot;
     uint32_t index;
     int status;
 
     if (!grant && call->verb != BLANKET_VERB_STORE_WRITE_PORT) {
         return 0;
     }
-    status = blanket_linux_slot_index(call->items[4],
+    status = blanket_below_slot_index(call->items[4],
                                       grant ? BLANKET_ITEM_GRANT : BLANKET_ITEM_PORT,
                                       grant ? end->grant_count : end->port_count, &index);
     if (status) {
         return status;
     }
     slot = grant ? &end->grants[index].slot : &end->ports[index].slot;
-    if (slot->state != LINUX_LIVE || !blanket_linux_slot_holds(slot, call->items[4]) ||
+    if (slot->state != BLANKET_BELOW_LIVE || !blanket_below_slot_holds(slot, call->items[4]) ||
         (!grant && end->ports[index].kind == BLANKET_PORT_STATE_STORE)) {
         return -BLANKET_ENOENT;
     }
@@ -81,14 +81,14 @@ static int published_check(const struct linux_end *end, const struct blanket_cal
 static int request_serve(struct linux_end *end, struct blanket_call *call)
 {
     uint32_t index;
-    int status = blanket_linux_slot_index(call->items[0], BLANKET_ITEM_PORT, end->port_count,
+    int status = blanket_below_slot_index(call->items[0], BLANKET_ITEM_PORT, end->port_count,
                                           &index);
 
     if (status == 0) {
         const struct linux_port *port = &end->ports[index];
 
-        if (port->slot.state != LINUX_LIVE || port->kind != BLANKET_PORT_STATE_STORE ||
-            !blanket_linux_slot_holds(&port->slot, call->items[0])) {
+        if (port->slot.state != BLANKET_BELOW_LIVE || port->kind != BLANKET_PORT_STATE_STORE ||
+            !blanket_below_slot_holds(&port->slot, call->items[0])) {
             status = -BLANKET_ENOENT;
         }
     }

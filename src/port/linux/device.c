@@ -358,7 +358,7 @@ void blanket_linux_end_kill(struct linux_end *end)
 
     end->dead = true;
     for (i = 0; i < end->port_count; i++) {
-        if (end->ports[i].slot.state != LINUX_FREE &&
+        if (end->ports[i].slot.state != BLANKET_BELOW_FREE &&
             end->ports[i].kind != BLANKET_PORT_STATE_STORE) {
             blanket_linux_port_free(&end->ports[i]);
         }
@@ -377,12 +377,12 @@ static bool end_idle(const struct linux_end *end)
     uint32_t i;
 
     for (i = 0; i < end->grant_count; i++) {
-        if (end->grants[i].slot.state != LINUX_FREE) {
+        if (end->grants[i].slot.state != BLANKET_BELOW_FREE) {
             return false;
         }
     }
     for (i = 0; i < end->mapping_count; i++) {
-        if (end->mappings[i].slot.state != LINUX_FREE) {
+        if (end->mappings[i].slot.state != BLANKET_BELOW_FREE) {
             return false;
         }
     }
@@ -404,7 +404,7 @@ static void ports_forget(struct linux_end *end)
         }
     }
     for (i = 0; i < end->port_count; i++) {
-        if (end->ports[i].slot.state != LINUX_FREE) {
+        if (end->ports[i].slot.state != BLANKET_BELOW_FREE) {
             blanket_linux_port_free(&end->ports[i]);
         }
     }

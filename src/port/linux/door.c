@@ -244,7 +244,7 @@ static bool told_prepare(const struct linux_port *port, struct told *told)
 {
     const struct linux_end *end = port->end;
 
-    if (port->slot.state == LINUX_FREE || end->dead || !end->sink.event) {
+    if (port->slot.state == BLANKET_BELOW_FREE || end->dead || !end->sink.event) {
         return false;
     }
     told->sink = end->sink;

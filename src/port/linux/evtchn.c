@@ -11,7 +11,7 @@
 uint64_t blanket_linux_port_slot(struct linux_end *end, uint64_t item, struct linux_port **port)
 {
     uint32_t index;
-    int status = blanket_linux_slot_index(item, BLANKET_ITEM_PORT, end->port_count, &index);
+    int status = blanket_below_slot_index(item, BLANKET_ITEM_PORT, end->port_count, &index);
 
     if (status == -BLANKET_ENOENT) {
         return blanket_result(-BLANKET_ENOSPC, BLANKET_QUOTA_PORTS);
@@ -20,7 +20,7 @@ uint64_t blanket_linux_port_slot(struct linux_end *end, uint64_t item, struct li
         return blanket_result(status, 0);
     }
     *port = &end->ports[index];
-    return blanket_linux_slot_create(&(*port)->slot, item);
+    return blanket_below_slot_create(&(*port)->slot, item);
 }
 
 /* The very port that an item names; NULL and a status otherwise. */
@@ -28,8 +28,8 @@ static struct linux_port *port_find(struct linux_end *end, uint64_t item, int *s
 {
     uint32_t index;
 
-    *status = blanket_linux_slot_index(item, BLANKET_ITEM_PORT, end->port_count, &index);
-    if (*status == 0 && blanket_linux_slot_holds(&end->ports[index].slot, item)) {
+    *status = blanket_below_slot_index(item, BLANKET_ITEM_PORT, end->port_count, &index);
+    if (*status == 0 && blanket_below_slot_holds(&end->ports[index].slot, item)) {
         return &end->ports[index];
     }
     *status = *status ? *status : -BLANKET_ENOENT;
@@ -43,7 +43,7 @@ static bool is_channel(const struct linux_port *port)
 
 void blanket_linux_port_fill(struct linux_port *port, uint64_t item, unsigned kind)
 {
-    blanket_linux_slot_fill(&port->slot, item);
+    blanket_below_slot_fill(&port->slot, item, 0);
     port->kind = (uint8_t)kind;
     port->end->door->stats.ports++;
 }
@@ -57,7 +57,7 @@ void blanket_linux_port_free(struct linux_port *port)
         blanket_linux_table_remove(&door->numbers, &port->node);
     }
     port->kind = BLANKET_PORT_STATE_CLOSED;
-    port->slot.state = LINUX_FREE;
+    port->slot.state = BLANKET_BELOW_FREE;
     door->stats.ports--;
 }
 
@@ -103,7 +103,7 @@ uint64_t blanket_linux_port_bind(struct linux_end *end, const uint64_t *items)
     if (result) {
         return result;
     }
-    if (!blanket_linux_item_is(items[1], BLANKET_ITEM_PEER_PORT) || number > INT32_MAX) {
+    if (!blanket_below_item_is(items[1], BLANKET_ITEM_PEER_PORT) || number > INT32_MAX) {
         return blanket_result(-BLANKET_EINVAL, 0);
     }
     return bound(
@@ -116,16 +116,16 @@ uint64_t blanket_linux_port_close(struct linux_end *end, const uint64_t *items)
 {
     struct linux_port *port;
     uint32_t index;
-    int status = blanket_linux_slot_index(items[0], BLANKET_ITEM_PORT, end->port_count, &index);
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_PORT, end->port_count, &index);
 
     if (status) {
         return blanket_result(status, 0);
     }
     port = &end->ports[index];
-    if (blanket_linux_slot_holds(&port->slot, items[0]) && !is_channel(port)) {
+    if (blanket_below_slot_holds(&port->slot, items[0]) && !is_channel(port)) {
         return blanket_result(-BLANKET_EINVAL, 0); /* STORE_DISCONNECT ends a connection */
     }
-    if (blanket_linux_slot_retire(&port->slot, items[0])) {
+    if (blanket_below_slot_retire(&port->slot, items[0])) {
         blanket_linux_port_free(port);
     }
     return blanket_result(0, 0);

@@ -13,7 +13,7 @@
 static uint64_t grant_find(struct linux_end *end, uint64_t item, struct linux_grant **grant)
 {
     uint32_t index;
-    int status = blanket_linux_slot_index(item, BLANKET_ITEM_GRANT, end->grant_count, &index);
+    int status = blanket_below_slot_index(item, BLANKET_ITEM_GRANT, end->grant_count, &index);
 
     if (status) {
         return blanket_result(status, 0);
@@ -66,7 +66,7 @@ uint64_t blanket_linux_grant_access(struct linux_end *end, const uint64_t *items
     if (blanket_result_status(result) == -BLANKET_ENOENT) {
         return blanket_result(-BLANKET_ENOSPC, BLANKET_QUOTA_GRANTS);
     }
-    result = result ? result : blanket_linux_slot_create(&grant->slot, items[0]);
+    result = result ? result : blanket_below_slot_create(&grant->slot, items[0]);
     if (result) {
         return result;
     }
@@ -83,7 +83,7 @@ uint64_t blanket_linux_grant_access(struct linux_end *end, const uint64_t *items
         return blanket_result(status, 0);
     }
     blanket_linux_table_add(&door->frames, &grant->node, frame);
-    blanket_linux_slot_fill(&grant->slot, items[0]);
+    blanket_below_slot_fill(&grant->slot, items[0], 0);
     door->stats.grants++;
     return blanket_result(0, end->grant_base + (uint32_t)(grant - end->grants));
 }
@@ -99,7 +99,7 @@ static int page_leave(struct linux_end *end, struct linux_grant *grant)
     if (status == 0) {
         blanket_linux_table_remove(&door->frames, &grant->node);
         grant->place = NULL;
-        grant->slot.state = LINUX_CLOSING;
+        grant->slot.state = BLANKET_BELOW_CLOSING;
         door->stats.closing++;
     }
     return status;
@@ -112,10 +112,10 @@ uint64_t blanket_linux_grant_end(struct linux_end *end, const uint64_t *items)
     uint64_t result = grant_find(end, items[0], &grant);
     int status = 0;
 
-    if (result || !blanket_linux_slot_retire(&grant->slot, items[0])) {
+    if (result || !blanket_below_slot_retire(&grant->slot, items[0])) {
         return result;
     }
-    if (grant->slot.state == LINUX_LIVE) {
+    if (grant->slot.state == BLANKET_BELOW_LIVE) {
         status = page_leave(end, grant);
     }
     /* A dead end makes no more grants: it needn't know when the reference is free. */
@@ -123,7 +123,7 @@ uint64_t blanket_linux_grant_end(struct linux_end *end, const uint64_t *items)
         status = blanket_linux_window_renew(door, end, (uint32_t)(grant - end->grants));
     }
     if (status == 0) {
-        grant->slot.state = LINUX_FREE;
+        grant->slot.state = BLANKET_BELOW_FREE;
         door->stats.closing--;
         door->stats.grants--;
     }
@@ -139,10 +139,10 @@ uint64_t blanket_linux_grant_query(struct linux_end *end, const uint64_t *items)
     if (result) {
         return result;
     }
-    if (!blanket_linux_slot_holds(&grant->slot, items[0])) {
+    if (!blanket_below_slot_holds(&grant->slot, items[0])) {
         return blanket_result(-BLANKET_ENOENT, 0);
     }
-    if (grant->slot.state == LINUX_LIVE) {
+    if (grant->slot.state == BLANKET_BELOW_LIVE) {
         return blanket_result(-BLANKET_EOPNOTSUPP, 0);
     }
     return blanket_result(0, BLANKET_GRANT_STATE_CLOSING);
@@ -150,11 +150,11 @@ uint64_t blanket_linux_grant_query(struct linux_end *end, const uint64_t *items)
 
 void blanket_linux_grant_kill(struct linux_end *end, struct linux_grant *grant)
 {
-    if (grant->slot.state == LINUX_LIVE && page_leave(end, grant)) {
+    if (grant->slot.state == BLANKET_BELOW_LIVE && page_leave(end, grant)) {
         return;
     }
-    if (grant->slot.state == LINUX_CLOSING) {
-        grant->slot.state = LINUX_FREE;
+    if (grant->slot.state == BLANKET_BELOW_CLOSING) {
+        grant->slot.state = BLANKET_BELOW_FREE;
         end->door->stats.closing--;
         end->door->stats.grants--;
     }

@@ -7,6 +7,7 @@
 #ifndef BLANKET_LINUX_PRIVATE_H
 #define BLANKET_LINUX_PRIVATE_H
 
+#include <blanket/below_slot.h>
 #include <blanket/port/linux.h>
 
 #include <pthread.h>
@@ -20,19 +21,6 @@
 #define LINUX_PATH_SIZE 256u /* of a directory in the store, with its NUL */
 #define LINUX_MESSAGE_MAX (16u + 4096u)
 #define LINUX_UNKNOWN 0xffffffffu
-
-/* CLOSING: the caller has ended it; its reference isn't free yet, or the store hasn't answered. */
-enum linux_state {
-    LINUX_FREE = 0,
-    LINUX_LIVE = 1,
-    LINUX_CLOSING = 2
-};
-
-struct linux_slot {
-    uint32_t generation; /* of what is there now */
-    uint32_t newest;     /* ever created or destroyed: only a newer one may come */
-    uint8_t state;       /* enum linux_state */
-};
 
 /* Who has something to read (or room to write): bits, as the descriptor that all hang on says. */
 enum linux_source {
@@ -56,7 +44,7 @@ struct linux_table {
 
 struct linux_grant {
     struct linux_node node; /* by frame, while it is in the frame's place */
-    struct linux_slot slot;
+    struct blanket_below_slot slot;
     uint8_t *place; /* address of the frame, while LIVE */
     uint8_t *
         page; /* the window's page, while it isn't in a frame's place; NULL: its reference isn't ours now */
@@ -64,14 +52,14 @@ struct linux_grant {
 
 struct linux_mapping {
     struct linux_node node; /* by frame */
-    struct linux_slot slot;
+    struct blanket_below_slot slot;
     uint8_t *place;
     uint64_t offset; /* gntdev's name for it */
 };
 
 struct linux_port {
     struct linux_node node; /* by number, if it is a channel */
-    struct linux_slot slot;
+    struct blanket_below_slot slot;
     struct linux_port *next; /* in the list of those with an event of the store's */
     struct linux_end *end;
     uint8_t kind; /* BLANKET_PORT_STATE_* */
@@ -153,24 +141,12 @@ struct blanket_linux {
     struct blanket_linux_stats stats;
 };
 
-static inline bool blanket_linux_item_is(uint64_t item, unsigned type)
-{
-    return item >> 48 == (uint64_t)type << (BLANKET_ITEM_TYPE_SHIFT - 48);
-}
-
 /* fault.c: what went wrong, for people; and errno as ours. */
 int blanket_linux_status(int error);
 __attribute__((format(printf, 2, 3))) void blanket_linux_note(struct blanket_linux *door,
                                                               const char *format, ...);
 /* `what` (a node, mostly) failed with `error` (errno): noted with what to do; the status. */
 int blanket_linux_fail(struct blanket_linux *door, const char *what, int error);
-
-/* slot.c */
-int blanket_linux_slot_index(uint64_t item, unsigned type, uint32_t count, uint32_t *index);
-uint64_t blanket_linux_slot_create(const struct linux_slot *slot, uint64_t item);
-void blanket_linux_slot_fill(struct linux_slot *slot, uint64_t item);
-bool blanket_linux_slot_holds(const struct linux_slot *slot, uint64_t item);
-bool blanket_linux_slot_retire(struct linux_slot *slot, uint64_t item);
 
 /* table.c */
 int blanket_linux_table_init(struct linux_table *table, uint32_t count);

@@ -14,7 +14,7 @@
 static uint64_t slot_for(struct linux_end *end, uint64_t item, struct linux_mapping **mapping)
 {
     uint32_t index;
-    int status = blanket_linux_slot_index(item, BLANKET_ITEM_MAPPING, end->mapping_count, &index);
+    int status = blanket_below_slot_index(item, BLANKET_ITEM_MAPPING, end->mapping_count, &index);
 
     if (status == -BLANKET_ENOENT) {
         return blanket_result(-BLANKET_ENOSPC, BLANKET_QUOTA_MAPPINGS);
@@ -23,7 +23,7 @@ static uint64_t slot_for(struct linux_end *end, uint64_t item, struct linux_mapp
         return blanket_result(status, 0);
     }
     *mapping = &end->mappings[index];
-    return blanket_linux_slot_create(&(*mapping)->slot, item);
+    return blanket_below_slot_create(&(*mapping)->slot, item);
 }
 
 static bool items_valid(const uint64_t *items)
@@ -33,7 +33,7 @@ static bool items_valid(const uint64_t *items)
     return items[1] == blanket_item(BLANKET_ITEM_PEER_REF, access, blanket_item_value(items[1])) &&
            (access == BLANKET_ACCESS_READ || access == ACCESS_BOTH) &&
            blanket_item_value(items[1]) <= UINT32_MAX &&
-           blanket_linux_item_is(items[2], BLANKET_ITEM_FRAME);
+           blanket_below_item_is(items[2], BLANKET_ITEM_FRAME);
 }
 
 /* gntdev says EINVAL for whatever Xen refused: mostly, that there is no such grant. */
@@ -102,7 +102,7 @@ uint64_t blanket_linux_mapping_map(struct linux_end *end, const uint64_t *items)
         return blanket_result(status, 0);
     }
     blanket_linux_table_add(&door->frames, &mapping->node, frame);
-    blanket_linux_slot_fill(&mapping->slot, items[0]);
+    blanket_below_slot_fill(&mapping->slot, items[0], 0);
     door->stats.mappings++;
     return blanket_result(0, 0);
 }
@@ -118,7 +118,7 @@ static int page_unmap(struct linux_end *end, struct linux_mapping *mapping)
     }
     (void)blanket_linux_gntdev_forget(xengnttab_fd(door->mapper), mapping->offset);
     blanket_linux_table_remove(&door->frames, &mapping->node);
-    mapping->slot.state = LINUX_FREE;
+    mapping->slot.state = BLANKET_BELOW_FREE;
     door->stats.mappings--;
     return 0;
 }
@@ -126,10 +126,10 @@ static int page_unmap(struct linux_end *end, struct linux_mapping *mapping)
 uint64_t blanket_linux_mapping_unmap(struct linux_end *end, const uint64_t *items)
 {
     uint32_t index;
-    int status = blanket_linux_slot_index(items[0], BLANKET_ITEM_MAPPING, end->mapping_count,
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_MAPPING, end->mapping_count,
                                           &index);
 
-    if (status == 0 && blanket_linux_slot_retire(&end->mappings[index].slot, items[0])) {
+    if (status == 0 && blanket_below_slot_retire(&end->mappings[index].slot, items[0])) {
         status = page_unmap(end, &end->mappings[index]);
     }
     return blanket_result(status, 0);
@@ -137,7 +137,7 @@ uint64_t blanket_linux_mapping_unmap(struct linux_end *end, const uint64_t *item
 
 void blanket_linux_mapping_undo(struct linux_end *end, struct linux_mapping *mapping)
 {
-    if (mapping->slot.state != LINUX_FREE) {
+    if (mapping->slot.state != BLANKET_BELOW_FREE) {
         (void)page_unmap(end, mapping);
     }
 }
@@ -147,7 +147,7 @@ static bool is_span(uint64_t item)
     uint64_t value = blanket_item_value(item);
     uint64_t size = value >> 24;
 
-    return blanket_linux_item_is(item, BLANKET_ITEM_SPAN) && size != 0 &&
+    return blanket_below_item_is(item, BLANKET_ITEM_SPAN) && size != 0 &&
            (value & (LINUX_PAGE_SIZE - 1)) + size <= LINUX_PAGE_SIZE &&
            ((value >> 12) & (LINUX_PAGE_SIZE - 1)) + size <= LINUX_PAGE_SIZE;
 }
@@ -212,7 +212,7 @@ uint64_t blanket_linux_mapping_copy(struct linux_end *end, const uint64_t *items
     place = blanket_linux_place_find(end->door, frame);
     status = place ? copy_span(end, items[1], place, blanket_item_value(items[3])) : -BLANKET_EPERM;
     if (status == 0) {
-        (void)blanket_linux_slot_retire(&mapping->slot, items[0]);
+        (void)blanket_below_slot_retire(&mapping->slot, items[0]);
     }
     return blanket_result(status, 0);
 }

@@ -166,7 +166,7 @@ static bool adopt(struct linux_end *end, const struct share *share)
     uint32_t index = share->reference - end->grant_base;
 
     if (share->reference < end->grant_base || index >= end->grant_count ||
-        end->grants[index].page || end->grants[index].slot.state != LINUX_CLOSING) {
+        end->grants[index].page || end->grants[index].slot.state != BLANKET_BELOW_CLOSING) {
         return false;
     }
     end->grants[index].page = share->page;

@@ -68,6 +68,24 @@ static void elements_serve(struct blanket_root *root, struct root_end *end,
     call->done = call->element_count;
 }
 
+/* What a host function returned, as a status that may be passed on: nonsense is "lost". */
+int blanket_root_status(int status)
+{
+    switch (-(int64_t)status) {
+    case 0:
+    case BLANKET_EPERM:
+    case BLANKET_ENOENT:
+    case BLANKET_EAGAIN:
+    case BLANKET_EFAULT:
+    case BLANKET_EBUSY:
+    case BLANKET_EINVAL:
+    case BLANKET_EOPNOTSUPP:
+        return status;
+    default:
+        return -BLANKET_EIO;
+    }
+}
+
 static int store_call(struct blanket_root *root, struct blanket_call *call)
 {
     struct root_end *end;

@@ -27,25 +27,25 @@ static int disconnect_serve(struct blanket_root *root, struct root_end *end,
 {
     struct root_port *port;
     uint32_t index;
-    int status = blanket_root_slot_index(call->items[0], BLANKET_ITEM_PORT, end->numbers.count,
-                                         &index);
+    int status = blanket_below_slot_index(call->items[0], BLANKET_ITEM_PORT, end->numbers.count,
+                                          &index);
 
     if (status) {
         blanket_call_answer(call, blanket_result(status, 0));
         return 0;
     }
     port = &end->ports[index];
-    if (blanket_root_slot_holds(&port->slot, call->items[0]) &&
+    if (blanket_below_slot_holds(&port->slot, call->items[0]) &&
         port->kind != BLANKET_PORT_STATE_STORE) {
         blanket_call_answer(call,
                             blanket_result(-BLANKET_EINVAL, 0)); /* EVTCHN_CLOSE ends a channel */
         return 0;
     }
-    if (!blanket_root_slot_retire(&port->slot, call->items[0])) {
+    if (!blanket_below_slot_retire(&port->slot, call->items[0])) {
         blanket_call_answer(call, blanket_result(0, 0));
         return 0;
     }
-    port->slot.state = ROOT_CLOSING;
+    port->slot.state = BLANKET_BELOW_CLOSING;
     status = blanket_root_broker_call(end->broker, call);
     if (status == 0 && blanket_result_status(call->results[0]) == 0) {
         blanket_root_port_free(root, port);
@@ -62,20 +62,21 @@ static bool is_channel(const struct root_port *port)
 static int published_check(const struct root_end *end, const struct blanket_call *call)
 {
     bool grant = call->verb == BLANKET_VERB_STORE_WRITE_GRANT;
-    const struct root_slot *slot;
+    const struct blanket_below_slot *slot;
     uint32_t index;
     int status;
 
     if (!grant && call->verb != BLANKET_VERB_STORE_WRITE_PORT) {
         return 0;
     }
-    status = blanket_root_slot_index(call->items[4], grant ? BLANKET_ITEM_GRANT : BLANKET_ITEM_PORT,
-                                     grant ? end->references.count : end->numbers.count, &index);
+    status = blanket_below_slot_index(call->items[4],
+                                      grant ? BLANKET_ITEM_GRANT : BLANKET_ITEM_PORT,
+                                      grant ? end->references.count : end->numbers.count, &index);
     if (status) {
         return status;
     }
     slot = grant ? &end->grants[index].slot : &end->ports[index].slot;
-    if (slot->state != ROOT_LIVE || !blanket_root_slot_holds(slot, call->items[4]) ||
+    if (slot->state != BLANKET_BELOW_LIVE || !blanket_below_slot_holds(slot, call->items[4]) ||
         (!grant && !is_channel(&end->ports[index]))) {
         return -BLANKET_ENOENT;
     }
@@ -86,13 +87,13 @@ static int request_serve(struct root_end *end, struct blanket_call *call)
 {
     const struct root_port *port;
     uint32_t index;
-    int status = blanket_root_slot_index(call->items[0], BLANKET_ITEM_PORT, end->numbers.count,
-                                         &index);
+    int status = blanket_below_slot_index(call->items[0], BLANKET_ITEM_PORT, end->numbers.count,
+                                          &index);
 
     if (status == 0) {
         port = &end->ports[index];
-        if (port->slot.state != ROOT_LIVE || port->kind != BLANKET_PORT_STATE_STORE ||
-            !blanket_root_slot_holds(&port->slot, call->items[0])) {
+        if (port->slot.state != BLANKET_BELOW_LIVE || port->kind != BLANKET_PORT_STATE_STORE ||
+            !blanket_below_slot_holds(&port->slot, call->items[0])) {
             status = -BLANKET_ENOENT;
         }
     }
@@ -135,7 +136,7 @@ void blanket_root_connection_kill(struct blanket_root *root, struct root_end *en
     uint32_t i;
 
     for (i = 0; i < end->numbers.count; i++) {
-        if (end->ports[i].slot.state != ROOT_FREE &&
+        if (end->ports[i].slot.state != BLANKET_BELOW_FREE &&
             end->ports[i].kind == BLANKET_PORT_STATE_STORE) {
             blanket_root_port_free(root, &end->ports[i]);
         }

@@ -338,7 +338,7 @@ static void mappings_undo(struct blanket_root *root, struct root_end *end)
     uint32_t i;
 
     for (i = 0; i < end->mapping_count; i++) {
-        if (end->mappings[i].slot.state != ROOT_FREE) {
+        if (end->mappings[i].slot.state != BLANKET_BELOW_FREE) {
             blanket_root_mapping_undo(root, end, &end->mappings[i]);
         }
     }

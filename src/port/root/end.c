@@ -164,7 +164,7 @@ void blanket_root_end_kill(struct blanket_root *root, struct root_end *end)
 
     end->dead = true;
     for (i = 0; i < end->numbers.count; i++) {
-        if (end->ports[i].slot.state != ROOT_FREE &&
+        if (end->ports[i].slot.state != BLANKET_BELOW_FREE &&
             end->ports[i].kind != BLANKET_PORT_STATE_STORE) {
             blanket_root_port_free(root, &end->ports[i]);
         }
@@ -181,17 +181,17 @@ bool blanket_root_end_idle(struct blanket_root *root, struct root_end *end)
 
     for (i = 0; i < end->references.count; i++) {
         blanket_root_grant_kill(root, &end->grants[i]);
-        if (end->grants[i].slot.state != ROOT_FREE) {
+        if (end->grants[i].slot.state != BLANKET_BELOW_FREE) {
             return false;
         }
     }
     for (i = 0; i < end->mapping_count; i++) {
-        if (end->mappings[i].slot.state != ROOT_FREE) {
+        if (end->mappings[i].slot.state != BLANKET_BELOW_FREE) {
             return false;
         }
     }
     for (i = 0; i < end->numbers.count; i++) {
-        if (end->ports[i].slot.state != ROOT_FREE) {
+        if (end->ports[i].slot.state != BLANKET_BELOW_FREE) {
             return false;
         }
     }

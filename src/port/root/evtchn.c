@@ -9,7 +9,7 @@
 uint64_t blanket_root_port_slot(struct root_end *end, uint64_t item, struct root_port **port)
 {
     uint32_t index;
-    int status = blanket_root_slot_index(item, BLANKET_ITEM_PORT, end->numbers.count, &index);
+    int status = blanket_below_slot_index(item, BLANKET_ITEM_PORT, end->numbers.count, &index);
 
     if (status == -BLANKET_ENOENT) {
         return blanket_result(-BLANKET_ENOSPC, BLANKET_QUOTA_PORTS);
@@ -18,7 +18,7 @@ uint64_t blanket_root_port_slot(struct root_end *end, uint64_t item, struct root
         return blanket_result(status, 0);
     }
     *port = &end->ports[index];
-    return blanket_root_slot_create(&(*port)->slot, item);
+    return blanket_below_slot_create(&(*port)->slot, item);
 }
 
 /* The very port that an item names, live; NULL and a status otherwise. */
@@ -26,8 +26,8 @@ static struct root_port *port_find(struct root_end *end, uint64_t item, int *sta
 {
     uint32_t index;
 
-    *status = blanket_root_slot_index(item, BLANKET_ITEM_PORT, end->numbers.count, &index);
-    if (*status == 0 && blanket_root_slot_holds(&end->ports[index].slot, item)) {
+    *status = blanket_below_slot_index(item, BLANKET_ITEM_PORT, end->numbers.count, &index);
+    if (*status == 0 && blanket_below_slot_holds(&end->ports[index].slot, item)) {
         return &end->ports[index];
     }
     *status = *status ? *status : -BLANKET_ENOENT;
@@ -37,7 +37,7 @@ static struct root_port *port_find(struct root_end *end, uint64_t item, int *sta
 void blanket_root_port_fill(struct blanket_root *root, struct root_port *port, uint64_t item,
                             unsigned kind)
 {
-    blanket_root_slot_fill(&port->slot, item, 0);
+    blanket_below_slot_fill(&port->slot, item, 0);
     port->kind = (uint8_t)kind;
     root->port_count++;
 }
@@ -98,7 +98,7 @@ uint64_t blanket_root_port_bind(struct blanket_root *root, struct root_end *end,
     if (result) {
         return result;
     }
-    if (!blanket_root_item_is(items[1], BLANKET_ITEM_PEER_PORT)) {
+    if (!blanket_below_item_is(items[1], BLANKET_ITEM_PEER_PORT)) {
         return blanket_result(-BLANKET_EINVAL, 0);
     }
     peer = port_resolve(root, end, blanket_item_value(items[1]));
@@ -125,7 +125,7 @@ void blanket_root_port_free(struct blanket_root *root, struct root_port *port)
     }
     port->peer = NULL;
     port->kind = BLANKET_PORT_STATE_CLOSED;
-    port->slot.state = ROOT_FREE;
+    port->slot.state = BLANKET_BELOW_FREE;
     root->port_count--;
 }
 
@@ -134,16 +134,16 @@ uint64_t blanket_root_port_close(struct blanket_root *root, struct root_end *end
 {
     struct root_port *port;
     uint32_t index;
-    int status = blanket_root_slot_index(items[0], BLANKET_ITEM_PORT, end->numbers.count, &index);
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_PORT, end->numbers.count, &index);
 
     if (status) {
         return blanket_result(status, 0);
     }
     port = &end->ports[index];
-    if (blanket_root_slot_holds(&port->slot, items[0]) && port->kind == BLANKET_PORT_STATE_STORE) {
+    if (blanket_below_slot_holds(&port->slot, items[0]) && port->kind == BLANKET_PORT_STATE_STORE) {
         return blanket_result(-BLANKET_EINVAL, 0); /* STORE_DISCONNECT ends a connection */
     }
-    if (blanket_root_slot_retire(&port->slot, items[0])) {
+    if (blanket_below_slot_retire(&port->slot, items[0])) {
         blanket_root_port_free(root, port);
     }
     return blanket_result(0, 0);

@@ -29,8 +29,8 @@ uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *e
     struct root_grant *grant;
     uint64_t result;
     uint32_t index;
-    int status = blanket_root_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
-                                         &index);
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
+                                          &index);
 
     if (status == -BLANKET_ENOENT) {
         return blanket_result(-BLANKET_ENOSPC, BLANKET_QUOTA_GRANTS);
@@ -39,7 +39,7 @@ uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *e
         return blanket_result(status, 0);
     }
     grant = &end->grants[index];
-    result = blanket_root_slot_create(&grant->slot, items[0]);
+    result = blanket_below_slot_create(&grant->slot, items[0]);
     if (result) {
         return result;
     }
@@ -47,7 +47,7 @@ uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *e
     if (status) {
         return blanket_result(status, 0);
     }
-    blanket_root_slot_fill(&grant->slot, items[0], access);
+    blanket_below_slot_fill(&grant->slot, items[0], access);
     grant->frame = blanket_item_value(items[1]);
     grant->readers = 0;
     grant->writers = 0;
@@ -59,10 +59,10 @@ uint64_t blanket_root_grant_access(struct blanket_root *root, struct root_end *e
 static int grant_end(struct blanket_root *root, struct root_grant *grant)
 {
     if (grant->readers != 0 || grant->writers != 0) {
-        grant->slot.state = ROOT_CLOSING;
+        grant->slot.state = BLANKET_BELOW_CLOSING;
         return -BLANKET_EBUSY;
     }
-    grant->slot.state = ROOT_FREE;
+    grant->slot.state = BLANKET_BELOW_FREE;
     grant->frame = 0;
     root->grant_count--;
     return 0;
@@ -72,10 +72,10 @@ uint64_t blanket_root_grant_end_access(struct blanket_root *root, struct root_en
                                        const uint64_t *items)
 {
     uint32_t index;
-    int status = blanket_root_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
-                                         &index);
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
+                                          &index);
 
-    if (status == 0 && blanket_root_slot_retire(&end->grants[index].slot, items[0])) {
+    if (status == 0 && blanket_below_slot_retire(&end->grants[index].slot, items[0])) {
         status = grant_end(root, &end->grants[index]);
     }
     return blanket_result(status, 0);
@@ -87,20 +87,20 @@ uint64_t blanket_root_grant_query(struct blanket_root *root, struct root_end *en
     const struct root_grant *grant;
     uint32_t index;
     uint32_t value = 0;
-    int status = blanket_root_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
-                                         &index);
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_GRANT, end->references.count,
+                                          &index);
 
     (void)root;
     if (status) {
         return blanket_result(status, 0);
     }
     grant = &end->grants[index];
-    if (!blanket_root_slot_holds(&grant->slot, items[0])) {
+    if (!blanket_below_slot_holds(&grant->slot, items[0])) {
         return blanket_result(-BLANKET_ENOENT, 0);
     }
     value |= grant->readers != 0 ? BLANKET_GRANT_STATE_READING : 0;
     value |= grant->writers != 0 ? BLANKET_GRANT_STATE_WRITING : 0;
-    value |= grant->slot.state == ROOT_CLOSING ? BLANKET_GRANT_STATE_CLOSING : 0;
+    value |= grant->slot.state == BLANKET_BELOW_CLOSING ? BLANKET_GRANT_STATE_CLOSING : 0;
     return blanket_result(0, value);
 }
 
@@ -113,7 +113,7 @@ static struct root_grant *grant_at(const struct root_end *granter, uint64_t refe
         return NULL;
     }
     grant = &granter->grants[reference - granter->references.first];
-    return grant->slot.state == ROOT_LIVE ? grant : NULL;
+    return grant->slot.state == BLANKET_BELOW_LIVE ? grant : NULL;
 }
 
 /* What the peer of `end` published as `reference`, NULL: nothing. */
@@ -152,7 +152,7 @@ void blanket_root_grant_drop(struct root_grant *grant, unsigned access)
 
 void blanket_root_grant_kill(struct blanket_root *root, struct root_grant *grant)
 {
-    if (grant->slot.state != ROOT_FREE) {
+    if (grant->slot.state != BLANKET_BELOW_FREE) {
         (void)grant_end(root, grant);
     }
 }

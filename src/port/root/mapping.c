@@ -19,8 +19,8 @@ static uint32_t bucket_of(const struct root_end *end, const void *address)
 
 static void list_free(struct root_end *end, struct root_mapping *mapping)
 {
-    if (!mapping->slot.listed) {
-        mapping->slot.listed = 1;
+    if (!mapping->listed) {
+        mapping->listed = 1;
         mapping->next = end->mapping_free;
         end->mapping_free = (uint32_t)(mapping - end->mappings);
     }
@@ -44,7 +44,7 @@ void blanket_root_mapping_init(struct root_end *end)
 static uint64_t slot_for(struct root_end *end, uint64_t item, struct root_mapping **mapping)
 {
     uint32_t index;
-    int status = blanket_root_slot_index(item, BLANKET_ITEM_MAPPING, end->mapping_count, &index);
+    int status = blanket_below_slot_index(item, BLANKET_ITEM_MAPPING, end->mapping_count, &index);
 
     if (status == -BLANKET_ENOENT) {
         return blanket_result(-BLANKET_ENOSPC, BLANKET_QUOTA_MAPPINGS);
@@ -53,7 +53,7 @@ static uint64_t slot_for(struct root_end *end, uint64_t item, struct root_mappin
         return blanket_result(status, 0);
     }
     *mapping = &end->mappings[index];
-    return blanket_root_slot_create(&(*mapping)->slot, item);
+    return blanket_below_slot_create(&(*mapping)->slot, item);
 }
 
 /* What is mapped can be read; a page that can only be written doesn't exist, but for copies. */
@@ -76,7 +76,7 @@ uint64_t blanket_root_mapping_map(struct blanket_root *root, struct root_end *en
         return result;
     }
     if (items[1] != blanket_item(BLANKET_ITEM_PEER_REF, access, reference) ||
-        !is_map_access(access) || !blanket_root_item_is(items[2], BLANKET_ITEM_FRAME)) {
+        !is_map_access(access) || !blanket_below_item_is(items[2], BLANKET_ITEM_FRAME)) {
         return blanket_result(-BLANKET_EINVAL, 0);
     }
     if (!root->ops.overlay) {
@@ -94,7 +94,7 @@ uint64_t blanket_root_mapping_map(struct blanket_root *root, struct root_end *en
         blanket_root_grant_drop(grant, access);
         return blanket_result(status, 0);
     }
-    blanket_root_slot_fill(&mapping->slot, items[0], access);
+    blanket_below_slot_fill(&mapping->slot, items[0], access);
     mapping->grant = grant;
     root->mapping_count++;
     return blanket_result(0, 0);
@@ -114,16 +114,16 @@ static void bucket_remove(struct root_end *end, const struct root_mapping *mappi
 void blanket_root_mapping_undo(struct blanket_root *root, struct root_end *end,
                                struct root_mapping *mapping)
 {
-    if (mapping->slot.local) {
+    if (mapping->local) {
         bucket_remove(end, mapping);
-        mapping->slot.local = 0;
+        mapping->local = 0;
         mapping->address = NULL;
     } else {
         root->ops.overlay_undo(root->host, mapping->frame);
     }
     blanket_root_grant_drop(mapping->grant, mapping->slot.access);
     mapping->grant = NULL;
-    mapping->slot.state = ROOT_FREE;
+    mapping->slot.state = BLANKET_BELOW_FREE;
     list_free(end, mapping);
     root->mapping_count--;
 }
@@ -133,15 +133,15 @@ uint64_t blanket_root_mapping_unmap(struct blanket_root *root, struct root_end *
 {
     struct root_mapping *mapping;
     uint32_t index;
-    int status = blanket_root_slot_index(items[0], BLANKET_ITEM_MAPPING, end->mapping_count,
-                                         &index);
+    int status = blanket_below_slot_index(items[0], BLANKET_ITEM_MAPPING, end->mapping_count,
+                                          &index);
 
     if (status) {
         return blanket_result(status, 0);
     }
     mapping = &end->mappings[index];
-    if (blanket_root_slot_retire(&mapping->slot, items[0])) {
-        if (mapping->slot.local) {
+    if (blanket_below_slot_retire(&mapping->slot, items[0])) {
+        if (mapping->local) {
             return blanket_result(-BLANKET_EINVAL,
                                   0); /* the code that has its address lets go of it */
         }
@@ -176,7 +176,7 @@ static bool is_span(uint64_t item)
     uint64_t value = blanket_item_value(item);
     uint64_t size = value >> 24;
 
-    return blanket_root_item_is(item, BLANKET_ITEM_SPAN) &&
+    return blanket_below_item_is(item, BLANKET_ITEM_SPAN) &&
            (value & (ROOT_PAGE_SIZE - 1)) + size <= ROOT_PAGE_SIZE &&
            ((value >> 12) & (ROOT_PAGE_SIZE - 1)) + size <= ROOT_PAGE_SIZE;
 }
@@ -213,7 +213,7 @@ uint64_t blanket_root_mapping_copy(struct blanket_root *root, struct root_end *e
     status = copy_span(root, grant->frame, blanket_item_value(items[2]),
                        blanket_item_value(items[3]), access == BLANKET_ACCESS_WRITE);
     if (status == 0) {
-        (void)blanket_root_slot_retire(&mapping->slot, items[0]);
+        (void)blanket_below_slot_retire(&mapping->slot, items[0]);
     }
     return blanket_result(status, 0);
 }
@@ -225,8 +225,8 @@ static struct root_mapping *take_free(struct root_end *end)
         struct root_mapping *mapping = &end->mappings[end->mapping_free];
 
         end->mapping_free = mapping->next;
-        mapping->slot.listed = 0;
-        if (mapping->slot.state == ROOT_FREE && mapping->slot.newest < UINT32_MAX) {
+        mapping->listed = 0;
+        if (mapping->slot.state == BLANKET_BELOW_FREE && mapping->slot.newest < UINT32_MAX) {
             return mapping;
         }
     }
@@ -251,10 +251,10 @@ static int map_local(struct blanket_root *root, struct root_end *end, struct roo
         return -BLANKET_ENOSPC;
     }
     (void)blanket_root_grant_hold(grant, access);
-    blanket_root_slot_fill(&mapping->slot,
-                           blanket_item_slot(BLANKET_ITEM_MAPPING, 0, mapping->slot.newest + 1),
-                           access);
-    mapping->slot.local = 1;
+    blanket_below_slot_fill(&mapping->slot,
+                            blanket_item_slot(BLANKET_ITEM_MAPPING, 0, mapping->slot.newest + 1),
+                            access);
+    mapping->local = 1;
     mapping->grant = grant;
     mapping->address = page;
     bucket = &end->buckets[bucket_of(end, page)];

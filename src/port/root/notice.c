@@ -62,7 +62,7 @@ static bool port_prepare(struct root_port *port, struct delivery *delivery)
 {
     struct root_end *end = port->end;
 
-    if (port->slot.state == ROOT_FREE || end->dead || !end->sink.event) {
+    if (port->slot.state == BLANKET_BELOW_FREE || end->dead || !end->sink.event) {
         return false;
     }
     delivery->sink = end->sink;

@@ -11,6 +11,7 @@
 #ifndef BLANKET_ROOT_PRIVATE_H
 #define BLANKET_ROOT_PRIVATE_H
 
+#include <blanket/below_slot.h>
 #include <blanket/port/root.h>
 
 #include "store.h"
@@ -26,35 +27,21 @@
 #define ROOT_NONE UINT32_MAX
 #define ROOT_PATH_SIZE 96u /* of a device's directory in the store, with its NUL */
 
-/* CLOSING: invisible to the peer, waits for it to let go (or, a connection, for the store). */
-enum root_state {
-    ROOT_FREE = 0,
-    ROOT_LIVE = 1,
-    ROOT_CLOSING = 2
-};
-
-struct root_slot {
-    uint32_t generation; /* of what is there now */
-    uint32_t newest;     /* ever created or destroyed: only a newer one may come */
-    uint8_t state;       /* enum root_state */
-    uint8_t access;      /* BLANKET_ACCESS_*: granted, or mapped with */
-    uint8_t local;       /* a mapping: by code beside the provider */
-    uint8_t listed;      /* a mapping: in the list of free ones (which may hold others too) */
-};
-
 struct root_grant {
-    struct root_slot slot;
+    struct blanket_below_slot slot;
     uint32_t readers; /* mappings that read, that write: what the peer holds */
     uint32_t writers;
     uint64_t frame;
 };
 
 struct root_mapping {
-    struct root_slot slot;
+    struct blanket_below_slot slot;
     uint32_t next; /* index of the next free or of the next local one in its bucket, ROOT_NONE */
     struct root_grant *grant;
     uint64_t frame; /* overlaid */
     void *address;  /* given to local code */
+    uint8_t local;  /* by code beside the provider */
+    uint8_t listed; /* in the list of free ones (which may hold others too) */
 };
 
 /* Somebody to be told, once, outside the lock. */
@@ -68,7 +55,7 @@ struct root_port {
     struct root_notice notice;
     struct root_end *end;
     struct root_port *peer; /* while INTERDOMAIN */
-    struct root_slot slot;
+    struct blanket_below_slot slot;
     uint8_t kind; /* BLANKET_PORT_STATE_*, CLOSED while FREE */
 };
 
@@ -185,11 +172,6 @@ struct blanket_root {
     uint32_t notice_count;
 };
 
-static inline bool blanket_root_item_is(uint64_t item, unsigned type)
-{
-    return item >> 48 == (uint64_t)type << (BLANKET_ITEM_TYPE_SHIFT - 48);
-}
-
 /* Scoped by domid, what `other` has is for `end` as well as for its own peer. `other` may be NULL. */
 static inline bool blanket_root_end_shares(const struct root_end *end, const struct root_end *other)
 {
@@ -201,12 +183,8 @@ static inline bool blanket_root_end_shares(const struct root_end *end, const str
 void *blanket_root_allocate(struct blanket_root *root, size_t count, size_t size);
 void blanket_root_release(struct blanket_root *root, void *memory, size_t count, size_t size);
 
-/* slot.c */
-int blanket_root_slot_index(uint64_t item, unsigned type, uint32_t count, uint32_t *index);
-uint64_t blanket_root_slot_create(const struct root_slot *slot, uint64_t item);
-void blanket_root_slot_fill(struct root_slot *slot, uint64_t item, unsigned access);
-bool blanket_root_slot_holds(const struct root_slot *slot, uint64_t item);
-bool blanket_root_slot_retire(struct root_slot *slot, uint64_t item);
+
+/* below.c */
 int blanket_root_status(int status);
 
 /* end.c */
