@@ -30,6 +30,14 @@
  * domain: one's own; IOCTL_EVTCHN_BIND_INTERDOMAIN). Asked again for the same port, the answer is the
  * same number, which can be bound again after its user has closed it or died. An event may be spurious,
  * and one comes at binding. -BLANKET_ENOENT: no such port, or the caller isn't attached.
+ *
+ * The channel also says when user space lets go of pages. A send on it by the domain itself means that
+ * whoever had the pages which are granted at the port's endpoint by grants of the domain's own (OWN_GRANT)
+ * gives them up: this Xen takes those grants down before the send returns, and keeps the pages that the
+ * peer has mapped until it lets go. gntalloc sends (IOCTL_GNTALLOC_SET_UNMAP_NOTIFY) before it ends its
+ * grant, also for a process that was killed. The end of a binding that was there when a page was granted
+ * means the same, but is seen half a second later only, or when the domain asks for a channel: who comes
+ * next asks before it grants.
  */
 #define BLANKET_FORM_EVENT 0x424c4b45u
 

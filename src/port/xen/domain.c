@@ -13,6 +13,9 @@
 
 #include "host.h"
 
+#define WATCH_MS 500
+#define PAGES_AT_ONCE 1024u /* what gntalloc has in all, if its limit wasn't raised */
+
 static void leave(struct domain *d)
 {
     struct blanket_xen *x = blanket_xen_get();
@@ -43,8 +46,8 @@ static void drop_channel(struct blanket_domain *b, uint32_t port)
     uint32_t channel;
 
     spin_lock_irqsave(&b->lock, flags);
-    channel = b->channels[port];
-    b->channels[port] = 0;
+    channel = b->channels[port].number;
+    b->channels[port].number = 0;
     spin_unlock_irqrestore(&b->lock, flags);
     if (channel != 0) {
         free_xen_event_channel(b->domain, channel);
@@ -75,9 +78,86 @@ void blanket_domain_destroy(struct domain *d)
     }
 }
 
-static void cf_check channel_sent(struct vcpu *v, unsigned int port)
+/* Whoever had pages at the port's endpoint gives them up; `budget` of them at once. */
+static void give_up(struct blanket_xen *x, const struct blanket_domain *b, uint32_t port,
+                    uint32_t budget)
 {
-    /* The domain has nothing to tell by it. */
+    if (blanket_xen_enter(x, b)) {
+        (void)blanket_pages_gone(x->level, b->id, smp_processor_id(), port, budget);
+    }
+    blanket_xen_leave(x);
+}
+
+/* The domain's kernel sends by it, from a hypercall, before it ends grants that it gave to Xen. */
+static void cf_check channel_sent(struct vcpu *v, unsigned int channel)
+{
+    struct blanket_xen *x = blanket_xen_get();
+    const struct blanket_domain *b = v->domain->blanket;
+
+    for (uint32_t port = 0; x && b && port < b->port_count; port++) {
+        if (ACCESS_ONCE(b->channels[port].number) == channel) {
+            give_up(x, b, port, PAGES_AT_ONCE);
+            break;
+        }
+    }
+}
+
+/* A look at whether somebody has bound the channel: what changes now is seen the next time. */
+static int is_bound(const struct blanket_domain *b, uint32_t port)
+{
+    uint32_t number = ACCESS_ONCE(b->channels[port].number);
+
+    return number != 0 && port_is_valid(b->domain, number) &&
+           ACCESS_ONCE(evtchn_from_port(b->domain, number)->state) == ECS_INTERDOMAIN;
+}
+
+/* 1: whoever had bound the channel has it no more; said once. */
+static int binding_ended(struct blanket_domain *b, uint32_t port)
+{
+    if (is_bound(b, port)) {
+        ACCESS_ONCE(b->channels[port].bound) = 1;
+        return 0;
+    }
+    return ACCESS_ONCE(b->channels[port].bound) && xchg(&b->channels[port].bound, 0);
+}
+
+/* All bindings of a domain that have ended since the last look. */
+static void settle(struct blanket_xen *x, struct blanket_domain *b, uint32_t budget)
+{
+    for (uint32_t port = 0; port < b->port_count; port++) {
+        if (binding_ended(b, port)) {
+            give_up(x, b, port, budget);
+        }
+    }
+}
+
+void blanket_xen_own_pin(struct blanket_xen *x, struct blanket_domain *b)
+{
+    /* Who grants now may be gone before anybody looks the next time. */
+    for (uint32_t port = 0; port < b->port_count; port++) {
+        if (is_bound(b, port)) {
+            ACCESS_ONCE(b->channels[port].bound) = 1;
+        }
+    }
+    if (atomic_inc_return(&x->own_pins) == 1) {
+        set_timer(&x->watch_timer, NOW() + MILLISECS(WATCH_MS));
+    }
+}
+
+void blanket_xen_watch(struct blanket_xen *x)
+{
+    struct domain *d;
+
+    rcu_read_lock(&domlist_read_lock);
+    for_each_domain (d) {
+        if (d->blanket) {
+            settle(x, d->blanket, 0); /* the worker is told */
+        }
+    }
+    rcu_read_unlock(&domlist_read_lock);
+    if (atomic_read(&x->own_pins) != 0) {
+        set_timer(&x->watch_timer, NOW() + MILLISECS(WATCH_MS));
+    }
 }
 
 /* The channel of a port that has none yet. Returns its number, or an error of Xen's. */
@@ -92,9 +172,10 @@ static int make_channel(struct blanket_domain *b, unsigned int port)
         return channel;
     }
     spin_lock_irqsave(&b->lock, flags);
-    other = b->channels[port];
+    other = b->channels[port].number;
     if (other == 0) {
-        b->channels[port] = channel;
+        b->channels[port].number = channel;
+        b->channels[port].bound = 0;
     }
     spin_unlock_irqrestore(&b->lock, flags);
     if (other != 0) {
@@ -114,7 +195,8 @@ long blanket_xen_event(unsigned int port)
         return -BLANKET_ENOENT;
     }
     port = blanket_xen_platform.index_nospec(port, b->port_count);
-    channel = ACCESS_ONCE(b->channels[port]);
+    settle(x, b, PAGES_AT_ONCE); /* before there is another user of what they had */
+    channel = ACCESS_ONCE(b->channels[port].number);
     if (channel == 0) {
         channel = make_channel(b, port);
     }

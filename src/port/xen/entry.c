@@ -21,21 +21,16 @@ static long call(unsigned int form, const uint64_t arguments[BLANKET_ARGUMENT_CO
 {
     struct blanket_xen *x = blanket_xen_get();
     const struct blanket_domain *b = current->domain->blanket;
-    unsigned int cpu = smp_processor_id();
     long rc = form == BLANKET_FORM_CALL || form == BLANKET_FORM_SEND ? -BLANKET_EPERM
                                                                      : -BLANKET_ENOSYS;
 
     if (!x || !b) {
         return rc;
     }
-    /* Said before it looks: its id is nobody else's while it's in here (admin.c: id_is_stale). */
-    ACCESS_ONCE(x->calling[cpu]) = b;
-    smp_mb();
-    if (ACCESS_ONCE(b->attached)) {
-        rc = blanket_hypercall(x->level, b->id, cpu, form, arguments);
+    if (blanket_xen_enter(x, b)) {
+        rc = blanket_hypercall(x->level, b->id, smp_processor_id(), form, arguments);
     }
-    smp_mb();
-    ACCESS_ONCE(x->calling[cpu]) = NULL;
+    blanket_xen_leave(x);
     return rc;
 }
 

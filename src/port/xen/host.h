@@ -11,6 +11,7 @@
 #include <blanket/endpoint.h>
 #include <blanket/port/xen.h>
 #include <xen/sched.h>
+#include <xen/smp.h>
 #include <xen/spinlock.h>
 #include <xen/tasklet.h>
 #include <xen/timer.h>
@@ -24,14 +25,20 @@
 #define BLANKET_XEN_EVENTS 1024u  /* ports of all endpoints */
 #define BLANKET_XEN_RECORDS 256u
 
+/* A port's event channel in its domain. */
+struct blanket_channel {
+    uint32_t number; /* 0: none yet */
+    uint32_t bound;  /* atomic: it was seen bound, and its end not yet */
+};
+
 /* A domain's: from its first attach until its last reference is gone. */
 struct blanket_domain {
     struct domain *domain;
-    spinlock_t lock;      /* interrupt-safe: channels */
+    spinlock_t lock;      /* interrupt-safe: the channels' numbers */
     uint32_t attached;    /* atomic: the level knows it, `id` is valid; it holds a domain reference */
     uint32_t id;
     uint32_t port_count;  /* of `channels` */
-    uint32_t *channels;   /* by port: the domain's own event channel; 0: none */
+    struct blanket_channel *channels; /* by port */
 };
 
 /* An endpoint that was minted, until it's drained. x->lock. */
@@ -70,6 +77,9 @@ struct blanket_xen {
     spinlock_t service_lock, native_lock, trace_lock;
     struct tasklet worker;
     struct timer timer;
+    atomic_t own_pins;       /* pages that were named by grants of their domain's own */
+    struct tasklet watcher;  /* while there are any: blanket_xen_watch */
+    struct timer watch_timer;
     struct blanket_xen_minted minted[BLANKET_XEN_ENDPOINTS];
     uint64_t record_next;
     struct blanket_xen_record records[BLANKET_XEN_RECORDS];
@@ -92,11 +102,35 @@ extern const struct blanket_platform_ops blanket_xen_platform;
 struct blanket_xen *blanket_xen_get(void);
 struct blanket_xen *blanket_xen_start(int *error);
 
+/*
+ * Around what this CPU does for a domain by its id: that is nobody else's in between (admin.c:
+ * id_is_stale). Returns whether the domain is attached; leave in any case.
+ */
+static inline bool blanket_xen_enter(struct blanket_xen *x, const struct blanket_domain *b)
+{
+    ACCESS_ONCE(x->calling[smp_processor_id()]) = b;
+    smp_mb();
+    return ACCESS_ONCE(b->attached);
+}
+
+static inline void blanket_xen_leave(struct blanket_xen *x)
+{
+    smp_mb();
+    ACCESS_ONCE(x->calling[smp_processor_id()]) = NULL;
+}
+
 /* One domain below is one scope; what has no peer there shares its numbers with nobody. */
 static inline uint64_t blanket_xen_scope(uint32_t peer, uint64_t native)
 {
     return peer == BLANKET_XEN_NO_PEER ? (1ull << 32) | (uint32_t)native : peer;
 }
+
+/* A page is named by its domain's own grant: who has bound the domain's channels is noted. The pin's end
+ * takes one from x->own_pins. */
+void blanket_xen_own_pin(struct blanket_xen *x, struct blanket_domain *b);
+
+/* Which bindings of domains' channels have ended: the pages of whoever had them are given up. */
+void blanket_xen_watch(struct blanket_xen *x);
 
 /* LOST and REBIND of a domain's endpoint: include/blanket/port/xen.h. */
 int blanket_xen_lost(struct blanket_xen *x, const struct domain *d, uint64_t endpoint);

@@ -73,8 +73,8 @@ static int cf_check host_copy_to(void *host, void *guest, uint64_t address, cons
 }
 
 /* A reference to the page that the item names. 0 and *found, *cookie. */
-static int find_page(struct domain *d, uint64_t item, unsigned use, struct page_info **found,
-                     uint64_t *cookie)
+static int find_page(struct blanket_xen *x, struct domain *d, uint64_t item, unsigned use,
+                     struct page_info **found, uint64_t *cookie)
 {
     uint64_t value = blanket_item_value(item);
     bool readonly = !(use & BLANKET_USE_WRITE);
@@ -87,6 +87,7 @@ static int find_page(struct domain *d, uint64_t item, unsigned use, struct page_
             return -BLANKET_EPERM;
         }
         *cookie = COOKIE_GRANT | (readonly ? COOKIE_READONLY : 0) | value;
+        blanket_xen_own_pin(x, d->blanket);
         return 0;
     }
     *found = get_page_from_gfn(d, value, &type, P2M_ALLOC);
@@ -100,6 +101,15 @@ static int find_page(struct domain *d, uint64_t item, unsigned use, struct page_
     return 0;
 }
 
+/* The end of a pin by the domain's own grant, in this order: a page is the domain's again last. */
+static void let_go(struct blanket_xen *x, struct domain *d, uint64_t cookie)
+{
+    if (cookie & COOKIE_GRANT) {
+        blanket_grant_release(d, (uint32_t)cookie, cookie & COOKIE_READONLY);
+        atomic_dec(&x->own_pins);
+    }
+}
+
 static int cf_check host_pin(void *host, void *guest, uint64_t item, unsigned use,
                              struct blanket_page *page)
 {
@@ -110,7 +120,7 @@ static int cf_check host_pin(void *host, void *guest, uint64_t item, unsigned us
     if (use & BLANKET_USE_OVERLAY) {
         return -BLANKET_EOPNOTSUPP; /* nothing below maps yet */
     }
-    rc = find_page(d, item, use, &found, &page->cookie);
+    rc = find_page(host, d, item, use, &found, &page->cookie);
     if (rc != 0) {
         return rc;
     }
@@ -122,9 +132,7 @@ static int cf_check host_pin(void *host, void *guest, uint64_t item, unsigned us
         rc = -BLANKET_EBUSY;
     }
     if (rc != 0) {
-        if (page->cookie & COOKIE_GRANT) {
-            blanket_grant_release(d, (uint32_t)page->cookie, page->cookie & COOKIE_READONLY);
-        }
+        let_go(host, d, page->cookie);
         put_page(found);
     }
     return rc;
@@ -137,9 +145,7 @@ static void cf_check host_unpin(void *host, void *guest, const struct blanket_pa
     struct page_info *pinned = mfn_to_page(_mfn(page->frame));
 
     put_page_type(pinned);
-    if (page->cookie & COOKIE_GRANT) {
-        blanket_grant_release(d, (uint32_t)page->cookie, page->cookie & COOKIE_READONLY);
-    }
+    let_go(host, d, page->cookie);
     put_page(pinned);
 }
 
@@ -192,7 +198,7 @@ static void cf_check host_notify(void *host, void *guest, uint32_t vcpu, uint32_
 
     spin_lock_irqsave(&b->lock, flags);
     if (port < b->port_count) {
-        channel = b->channels[port];
+        channel = b->channels[port].number;
     }
     spin_unlock_irqrestore(&b->lock, flags);
     /* Without a channel it stays pending, for BLANKET_FORM_EVENT to find. */

@@ -113,6 +113,16 @@ static void cf_check work_later(void *data)
     tasklet_schedule(&((struct blanket_xen *)data)->worker);
 }
 
+static void cf_check watch(void *data)
+{
+    blanket_xen_watch(data);
+}
+
+static void cf_check watch_later(void *data)
+{
+    tasklet_schedule(&((struct blanket_xen *)data)->watcher);
+}
+
 /* Map the frames of the grant table below that it has room for. Returns how many. */
 static unsigned int map_table(struct blanket_xen *x)
 {
@@ -205,6 +215,8 @@ static int start_level(struct blanket_xen *x)
     spin_lock_init(&x->broker.lock);
     tasklet_init(&x->worker, work, x);
     init_timer(&x->timer, work_later, x, 0);
+    tasklet_init(&x->watcher, watch, x);
+    init_timer(&x->watch_timer, watch_later, x, 0);
     x->level_locks = blanket_xen_alloc((BLANKET_XEN_DOMAINS + 1) * sizeof(*x->level_locks));
     x->calling = blanket_xen_alloc(nr_cpu_ids * sizeof(*x->calling));
     x->service.ops = &service_ops;

@@ -11,8 +11,23 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 
+RECURSION = 1 << 20  # more than any stack has
 # What blanket's objects may take from Xen's, beside the port's own use of Xen.
 CORE_MAY_USE = {"memcpy", "memmove", "memset", "memcmp"}
+# Who calls which function through a pointer: patterns of "object:function" and of the called one's name.
+# One of another name, whose address is taken, is taken to be called by everybody.
+CALLED_BY = (
+    # The platform's table; what a level stands on; what that, and the store's service, have of their host.
+    (r"base-raise\.o:", r"host_notify$"),
+    (r"(?!port-)", r"host_index_nospec$"),
+    (r"(?!port-|base-raise|evtchn-deliver)", r"host_\w+$"),
+    (r"hypercall-forward\.o:|hypercall-nested\.o:blanket_below_lookup|evtchn-port\.o:",
+     r"(native|service|nested)_(call|send)$"),
+    (r"port-xen-native\.o:", r"native_(lock|unlock|event_channel)$"),
+    (r"port-xen-(service|broker)\.o:", r"service_(lock|unlock|raise|wake|settled|port_number)$"),
+    # Xen's own: tasklets, timers, event channels.
+    (r"$", r"(work|watch)(_later)?$|(channel|broker)_sent$"),
+)
 THUNK = re.compile(r"__x86_(indirect_thunk_\w+|return_thunk)$")
 
 SECTION = re.compile(r"^Disassembly of section (\S+):$")
@@ -186,36 +201,35 @@ def deepest_stack(objects):
     """
     The largest stack use of a chain of blanket's calls: (bytes, [functions]).
 
-    A call through a pointer is taken to reach any function of the next room up or of the port whose
-    address is taken, so that the answer is an upper bound. Recursion is named in the chain.
+    A call through a pointer is taken to reach every function that CALLED_BY lets it, so that the answer is
+    an upper bound. Recursion is named in the chain, and makes it the deepest.
     """
     functions, taken = read_objects(objects)
     by_name = {key[1]: key for key in functions}
-    ports = {key for key in taken if key in functions and key[0].startswith("port-")}
-    others = {key for key in taken if key in functions} - ports
+    pointed = [(key, next((caller for caller, name in CALLED_BY if re.match(name, key[1])), ""))
+               for key in taken if key in functions]
 
     def callees(key):
         function = functions[key]
         found = {(key[0], name) if (key[0], name) in functions else by_name.get(name)
                  for name in function.calls}
         if any(name.startswith("__x86_indirect_thunk") for name in function.calls):
-            # The hall calls the rooms' verbs, everybody calls the port, the port calls nobody back.
-            found |= others if key[0].startswith("hypercall-") else set()
-            found |= set() if key[0].startswith("port-") else ports
+            found |= {target for target, caller in pointed if re.match(caller, ":".join(key))}
         return found - {None}
 
     known = {}
 
     def measure(key, above):
         if key in above:
-            return (0, [f"recursion: {key[1]}"])
+            return (RECURSION, [f"recursion: {key[1]}"])
         if key not in known:
             deepest = max((measure(callee, above | {key}) for callee in callees(key)),
                           default=(0, []))
             known[key] = (functions[key].frame + deepest[0], [key[1]] + deepest[1])
         return known[key]
 
-    return max((measure(key, frozenset()) for key in functions), default=(0, []))
+    # What is patched over instructions (.altinstr_replacement) isn't a function.
+    return max((measure(key, frozenset()) for key in functions if key[1][0] != "."), default=(0, []))
 
 
 def text_size(objects):
