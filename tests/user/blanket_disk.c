@@ -5,6 +5,7 @@
  *   blanket-disk NAME read FILE [persistent|granted]    the whole disk, by requests of 1 MiB
  *   blanket-disk NAME write FILE [persistent|granted]   FILE to the disk's beginning, and flush
  *   blanket-disk NAME hold SECONDS                      connect, read all the time, and stay
+ *   blanket-disk NAME latency SECONDS                   reads of 4 KiB, one at a time: median and 99 %
  */
 #include <host.h>
 #include <stdio.h>
@@ -76,6 +77,30 @@ static int disk_hold(struct disk *disk, const char *seconds, uint64_t size, uint
     return error != 0;
 }
 
+static int by_size(const void *left, const void *right)
+{
+    double difference = *(const double *)left - *(const double *)right;
+
+    return difference < 0 ? -1 : difference > 0;
+}
+
+static int disk_latency(struct disk *disk, const char *seconds, uint64_t size, uint8_t *buffer)
+{
+    static double times[100000];
+    double until = now() + strtod(seconds, NULL), before;
+    uint32_t count = 0;
+    int error = 0;
+
+    while ((before = now()) < until && error == 0 && count < sizeof(times) / sizeof(times[0])) {
+        error = disk_transfer(disk, BLK_READ, buffer, 4096, (uint64_t)count * 4096 % size);
+        times[count++] = now() - before;
+    }
+    qsort(times, count, sizeof(times[0]), by_size);
+    printf("%u reads of 4 KiB, median %.0f us, 99 %% %.0f us, %s", count, times[count / 2] * 1e6,
+           times[(uint64_t)count * 99 / 100] * 1e6, error != 0 ? strerror(error) : "no error");
+    return error != 0;
+}
+
 static int work(struct disk *disk, char **arguments)
 {
     uint8_t *buffer = malloc(PART);
@@ -89,6 +114,11 @@ static int work(struct disk *disk, char **arguments)
     size = info.sectors * info.sector_size;
     if (strcmp(arguments[1], "hold") == 0) {
         status = disk_hold(disk, arguments[2], size, buffer);
+        free(buffer);
+        return status;
+    }
+    if (strcmp(arguments[1], "latency") == 0) {
+        status = disk_latency(disk, arguments[2], size, buffer);
         free(buffer);
         return status;
     }

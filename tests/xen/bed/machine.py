@@ -24,9 +24,11 @@ QEMU = "qemu-system-x86_64"
 # The family has to be 0x17: with 0xf (-cpu max, qemu64) Xen in Xen writes an MSR that isn't there.
 CPU = ("EPYC,+svm,+npt,-cx16,-smap,-rdtscp,-monitor,-xsave,-xsaveopt,-xsavec,-xgetbv1,-avx,-avx2,"
        "-fma,-f16c,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save")
-# L0 stays quiet about its guests: it would print a line for each exit of a nested guest.
+# L0 stays quiet about its guests: it would print a line for each exit of a nested guest. Dom0 is pinned, and
+# an L1 to the other CPU (lib.sh): an L1 that moved to a CPU that ran a PV domain was seen to exit with L0's
+# own registers for its state, which kills it.
 XEN = ("com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=none dom0_mem=1024M,max:1024M "
-       "dom0_max_vcpus=1 spec-ctrl=no")
+       "dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no")
 DOM0 = "console=hvc0 mitigations=off quiet me=l0"
 
 SECTOR = 512

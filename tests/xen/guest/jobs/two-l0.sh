@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# L0's dom0: a second backend domain, and an L1 Xen with a disk of each, for two domains of its own.
+toolstack_start
+. /bed/backends.sh
+back_start
+config_l1_disks two-l1 >/tmp/l1.cfg
+domain_run l1 560 &
+running=$!
+if wait_for 400 says l1 look; then
+  domid=$(xl domid l1)
+  # What L0's store has of this L1, and of its guests: their names, numbers and paths.
+  xenstore-ls -f "/local/domain/$domid" >/tmp/store
+  xenstore-ls -f "/local/domain/0/backend/vbd/$domid" >>/tmp/store
+  mark leaks "$(grep -ci 'driver\|l2-\|/local/domain/[0-9]*/.*/local/domain/0/local' /tmp/store) of $(wc -l </tmp/store)"
+fi
+wait $running
+xl destroy back
