@@ -192,13 +192,14 @@ def _dom0(root, modules, programs):
     return archive
 
 
-def user(fetched, program, modules):
-    """A system for a guest without a dom0's tools: a program, modules, and (not loaded) blkfront."""
+def user(fetched, programs, modules):
+    """A system for a guest without a dom0's tools: programs, modules, and (not loaded) blkfront."""
     root = fetched / "root"
     kernel = json.loads((fetched / "manifest.json").read_text())["kernel"]
     folder = root / "lib" / "modules" / kernel / "kernel"
     archive = _base(root)
-    add_program(archive, root, program)
+    for program in programs:
+        add_program(archive, root, program)
     _add_modules(archive, folder, modules)
     archive.file("stock/xen-blkfront.ko", next(folder.rglob("xen-blkfront.ko")))
     return archive

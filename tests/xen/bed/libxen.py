@@ -18,8 +18,10 @@ from .report import Broken, Missing, progress
 
 LEVELS = (1, 3, 8)
 WRITTEN = 2  # MiB
+# blanket, and two ends of a device between them.
+PROGRAMS = ("tools/blanket", "tests/linux/blanket-mapper")
 GUEST_MODULES = ("xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc")
-INPUTS = ("src", "include", "tools", "meson.build", "meson_options.txt")
+INPUTS = ("src", "include", "tools", "tests/linux", "meson.build", "meson_options.txt")
 
 
 def extended(fetched, images):
@@ -38,25 +40,25 @@ def _build(target):
         if not shutil.which(program):
             raise Missing(f"program {program}")
     steps = (["meson", "setup", target, hypervisor.SOURCE, "-Dprefer_static=true",
-              "-Dbuildtype=release", "-Dtests=false"],
-             ["ninja", "-C", target, "tools/blanket"])
+              "-Dbuildtype=release"],
+             ["ninja", "-C", target, *PROGRAMS])
     for step in steps:
         done = subprocess.run(["nice", *step], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, check=False)
         if done.returncode:
             raise Broken(f"{step[0]}: {done.stdout.strip()[-300:]}")
-    return target / "tools" / "blanket"
+    return [target / program for program in PROGRAMS]
 
 
 def _extend(fetched, images, target):
-    program = target / "blanket"
-    shutil.copy(_build(target / "build"), program)
+    programs = [Path(shutil.copy(program, target)) for program in _build(target / "build")]
     shutil.rmtree(target / "build")
     root = fetched / "root"
-    image.user(fetched, program, GUEST_MODULES).write(target / "user.img")
+    image.user(fetched, programs, GUEST_MODULES).write(target / "user.img")
     extra = image.Archive()
     extra.file("images/user.img", target / "user.img")
-    image.add_program(extra, root, program)
+    for program in programs:
+        image.add_program(extra, root, program)
     extra.write(target / "extra.img")
     # The kernel unpacks one archive after the other.
     with open(target / "l0.img", "wb") as out:
@@ -133,6 +135,16 @@ def libxen_writes_the_real_disk(boot):
                f"{who}: L0's disk has other bytes than those that were written")
     changed = machine.changed_sectors(boot.disk)
     expect(changed and max(changed) < 4096, f"sectors up to {max(changed, default=0)} changed")
+
+
+@check(job=JOB)
+def libxen_maps_and_copies(boot):
+    """gntdev's maps and copies and a backend's end: dom0 with a PVH guest, and dom0 with itself."""
+    for front, back in (("user", "back-user"), ("l0", "back-l0")):
+        text = only(boot, front, "front")
+        expect(text == "ok", f"{front}'s frontend: {text}")
+        text = only(boot, "l0", back)
+        expect(text == "ok", f"dom0's backend of {front}'s: {text}")
 
 
 @check(job=JOB)

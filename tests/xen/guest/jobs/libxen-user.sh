@@ -13,6 +13,17 @@ mark no-device "$(blanket run --below libxen --disk vbd/51728 --read-to /tmp/out
 echo 'nobody:x:65534:65534:nobody:/:/bin/sh' >>/etc/passwd
 mark no-right "$(su nobody -c "blanket run --below libxen --disk $device --read-to /tmp/out" 2>&1)"
 
+# A device whose backend is a process in dom0, once that is there.
+tries=0
+while said=$(blanket-mapper front 2>&1) || [ $tries -lt 60 ]; do
+  case $said in
+  *"no such device"*) sleep 1 ;;
+  *) break ;;
+  esac
+  tries=$((tries + 1))
+done
+mark front "$said"
+
 # First the stock frontend, which leaves the device to be taken over.
 insmod /stock/xen-blkfront.ko
 tries=0
