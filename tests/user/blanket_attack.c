@@ -95,8 +95,8 @@ static void try_endpoints(struct attack *attack)
     struct blanket_wire_endpoint other;
     unsigned count = 0, reached = 0;
 
-    for (uint32_t slot = 0; slot < 70; slot++) {
-        for (uint32_t generation = 0; generation < 6; generation++) {
+    for (uint32_t slot = 0; slot < 24; slot++) {
+        for (uint32_t generation = 0; generation < 4; generation++) {
             uint64_t handle = blanket_handle(slot, generation);
 
             if (handle != attack->info.endpoint && handle != BLANKET_GUEST_SELF) {
@@ -125,19 +125,19 @@ static void try_pages(struct attack *attack)
     }
     tell(attack, "frames that aren't ours", count, reached);
     reached = 0;
-    for (uint32_t reference = 0; reference < 512; reference++) {
+    for (uint32_t reference = 0; reference < 128; reference++) {
         reached += try_verb(attack, attack->info.endpoint, BLANKET_VERB_GRANT_ACCESS, slot,
                             blanket_item(BLANKET_ITEM_OWN_GRANT, 3, reference)) == 0;
     }
-    tell(attack, "grants of ours to other domains than Xen", 512, reached);
+    tell(attack, "grants of ours to other domains than Xen", 128, reached);
 }
 
 static void try_ports(struct attack *attack)
 {
     unsigned count = 0, reached = 0;
 
-    for (uint32_t index = 0; index < 64; index++) {
-        for (uint32_t generation = 1; generation < 6; generation++) {
+    for (uint32_t index = 0; index < 16; index++) {
+        for (uint32_t generation = 1; generation < 4; generation++) {
             uint64_t port = blanket_item_slot(BLANKET_ITEM_PORT, index, generation);
 
             reached += try_verb(attack, attack->info.endpoint, BLANKET_VERB_EVTCHN_STATUS, port,
@@ -260,8 +260,8 @@ static void try_ring(struct attack *attack)
         printf("the ring: our own reference: %d\n", good);
         attack->reached++;
     }
-    for (uint32_t i = 0; i < 40; i++) {
-        uint32_t reference = i < 20 ? 8 + i : after + i - 20;
+    for (uint32_t i = 0; i < 24; i++) {
+        uint32_t reference = i < 12 ? 8 + i : after + i - 12;
         int status = reference >= own && reference < after ? BLKIF_RSP_ERROR
                                                            : exchange(attack, reference);
 

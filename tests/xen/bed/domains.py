@@ -27,10 +27,9 @@ def extended(fetched, images):
 def _extend(fetched, base, target):
     root = fetched / "root"
     programs = base / "programs"
-    driver = image.user(fetched, programs / "blanket-disk", DRIVER_MODULES)
-    for path in (programs / "blanket-attack", programs / "blanketctl",
-                 *(root / "usr" / "bin" / name for name in DRIVER_PROGRAMS)):
-        image.add_program(driver, root, path)
+    own = [programs / name for name in ("blanket-disk", "blanket-attack", "blanketctl")]
+    driver = image.user(fetched, own + [root / "usr" / "bin" / name for name in DRIVER_PROGRAMS],
+                        DRIVER_MODULES)
     driver.file("modules/90-blanket_xen.ko", module.build(fetched))
     driver.write(target / "driver.img")
     user.add_to_l1(base, target, {"images/driver.img": target / "driver.img"})

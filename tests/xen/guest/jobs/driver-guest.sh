@@ -18,7 +18,7 @@ blanket-attack vbd/51728 all >/tmp/attack 2>&1
 while read -r line; do mark attack "$line"; done </tmp/attack
 mark attacked
 wait_for 300 step 2 || mark problem "no step 2"
-blanket-attack vbd/51728 flood 15 >/tmp/flood 2>&1 &
+blanket-attack vbd/51728 flood 10 >/tmp/flood 2>&1 &
 wait_for 60 grep -q flooding /tmp/flood && mark flood-begins
 wait
 mark flooded "$(tail -n 1 /tmp/flood)"

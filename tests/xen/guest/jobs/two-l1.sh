@@ -22,10 +22,10 @@ wait $holder
 blanket-attack vbd/51712 all >/tmp/attack 2>&1
 while read -r line; do mark attack "$line"; done </tmp/attack
 
-mark latency-calm "$(blanket-disk vbd/51712 latency 4 2>&1)"
+mark latency-calm "$(blanket-disk vbd/51712 latency 3 2>&1)"
 driver_step 2
 wait_for 60 driver_says flood-begins || mark problem "the driver domain doesn't flood"
-mark latency-flood "$(blanket-disk vbd/51712 latency 4 2>&1)"
+mark latency-flood "$(blanket-disk vbd/51712 latency 3 2>&1)"
 wait_for 60 driver_says flooded || mark problem "the flood doesn't end"
 mark look
 sleep 4
