@@ -150,6 +150,8 @@ TABLE = """| MiB/s | xen-blkfront | without readahead | 1 level | 3 levels | 8 l
 def figures(run, disk):
     """What the run prints of boots, of which some have no figures."""
     class Images:
+        stopping = None
+
         @staticmethod
         def images_of(_job):
             return None

@@ -47,6 +47,7 @@ class Job:
     seconds: int         # the most that it may take
     variants: tuple      # of the L1 Xens that it runs
     extend: object = None  # of (fetched, images): a folder with other images for L0; or none
+    alone: bool = False    # it measures: no other boot at the same time
     disk: object = None    # of a path: makes L0's disk there; none: sectors that say their number
 
 
@@ -83,8 +84,8 @@ def changed_sectors(disk):
     return [n for n in range(DISK_SECTORS) if data[n * SECTOR:(n + 1) * SECTOR] != sector(n)]
 
 
-def boot(job, images, logs):
-    """Run one job. Always returns a Boot; raises Missing without QEMU."""
+def boot(job, images, logs, stopping):
+    """Run one job, until its end or (an Event) stopping. Always returns a Boot; raises Missing without QEMU."""
     if not shutil.which(QEMU):
         raise Missing(f"program {QEMU}")
     name = job.name
@@ -97,7 +98,7 @@ def boot(job, images, logs):
                             start_new_session=True)
     try:
         with open(result.log, "w", encoding="utf-8") as log:
-            result.failure = _follow(qemu, job, log, result.marks)
+            result.failure = _follow(qemu, job, log, result.marks, stopping)
     finally:
         if qemu.poll() is None:
             os.killpg(qemu.pid, signal.SIGKILL)
@@ -123,7 +124,7 @@ def _command(job, images, disk):
             "-initrd", f"{images / 'vmlinux'} {dom0},{images / 'l0.img'}"]
 
 
-def _follow(qemu, job, log, marks):
+def _follow(qemu, job, log, marks, stopping):
     """Copy the serial line into the log until QEMU ends. Returns why it was cut short, or ""."""
     started = said = time.monotonic()
     ready = selectors.DefaultSelector()
@@ -136,6 +137,8 @@ def _follow(qemu, job, log, marks):
             return f"no end after {job.seconds} s; the last mark: {_last(marks)}"
         if doomed and now - doomed[0] > 3:
             return doomed[1]
+        if stopping.is_set():
+            return "the run was stopped"
         if now - said > SILENCE:
             said = now
             progress(f"waiting for {job.name}, since {now - started:.0f} s; "
@@ -153,7 +156,7 @@ def _follow(qemu, job, log, marks):
             if found:
                 said = now
                 marks.append((now - started, *found.groups()))
-                progress(f"{now - started:4.0f} s {' '.join(found.groups())}")
+                progress(f"{job.name} {now - started:4.0f} s: {' '.join(found.groups())}")
             # The lines after it say why: they're still read, for three seconds.
             elif DEAD.search(text) and not doomed:
                 doomed = (now, f"died: {text.strip()}")

@@ -55,7 +55,7 @@ def file_system(path):
 
 
 JOB = machine.Job("user-l0", 600, ("blanket",), extended)
-NBD = machine.Job("nbd-l0", 600, ("blanket",), with_nbd, file_system)
+NBD = machine.Job("nbd-l0", 600, ("blanket",), with_nbd, True, file_system)
 
 
 def _output(*command):
