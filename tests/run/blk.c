@@ -702,6 +702,26 @@ static void test_backend_properties(void **state)
     }
 }
 
+/* The one before us left in a hurry: the backend is Closing, and waits for a Closed that it never saw. */
+static void test_backend_waits_for_closed(void **state)
+{
+    (void)state;
+    bed_write(&bed, 0, "state", "1");
+    bed_write(&bed, 1, "state", "5");
+    bed_frontend(&bed);
+    bed_run(&bed);
+    assert_int_equal(blk_frontend_state(bed.frontend), BLK_FRONTEND_STARTING);
+    assert_string_equal(bed_read(&bed, 0, "state"), "6");
+    bed_write(&bed, 1, "state", "6");
+    bed_run(&bed);
+    assert_string_equal(bed_read(&bed, 0, "state"), "1");
+    bed_backend(&bed);
+    bed_run(&bed);
+    assert_int_equal(blk_frontend_state(bed.frontend), BLK_FRONTEND_CONNECTED);
+    check_disk();
+    bed_frontend_close(&bed);
+}
+
 /* A stock backend (Linux's) says what it can do when it connects, and not before. */
 static void test_features_come_late(void **state)
 {
@@ -793,6 +813,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frontend_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backend_properties, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_backend_waits_for_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_features_come_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backend_leaves, setup, teardown),
     };

@@ -403,9 +403,13 @@ static void starting_step(struct blk_frontend *frontend)
         blk_frontend_fail(frontend, "the backend went away instead of connecting");
         break;
     case XenbusStateClosing:
-        if (frontend->published) {
-            blk_frontend_fail(frontend, "the backend closed instead of connecting");
+        /* It waits for the Closed of the one before us, which it may never have seen: two writes can be one
+         * event. */
+        if (!frontend->published) {
+            (void)blk_frontend_state_write(frontend, XenbusStateClosed);
+            break;
         }
+        blk_frontend_fail(frontend, "the backend closed instead of connecting");
         break;
     default:
         if (frontend->published) {

@@ -22,10 +22,10 @@ LINES_MAX = 150
 
 # A stock L0 with three L1 Xens, one after the other: without blanket, with it, and with it turned
 # off. Each has an L2 guest on a disk of its own; L0's disk is given to each L1 and isn't used.
-PLAIN = machine.Job("plain-l0", 420, ("stock", "blanket"))
+PLAIN = machine.Job("plain-l0", 900, ("stock", "blanket"))
 L1S = ("stock", "blanket", "off")
 # An L1 Xen whose dom0 uses everything that L1 Xen offers, and a program in L0's dom0 as its peer.
-PROBE = machine.Job("probe-l0", 420, ("blanket",))
+PROBE = machine.Job("probe-l0", 900, ("blanket",))
 
 
 class Wrong(Exception):

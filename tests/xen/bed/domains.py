@@ -35,8 +35,8 @@ def _extend(fetched, base, target):
     user.add_to_l1(base, target, {"images/driver.img": target / "driver.img"})
 
 
-TWO = machine.Job("two-l0", 700, ("blanket",), extended)
-GONE = machine.Job("gone-l0", 700, ("blanket",), extended)
+TWO = machine.Job("two-l0", 900, ("blanket",), extended)
+GONE = machine.Job("gone-l0", 900, ("blanket",), extended)
 
 LIMITS = ("grants", "ports", "closing", "zombies")
 # What a view shows of whom a disk is from and for: nothing.

@@ -30,7 +30,7 @@ def _extend(fetched, images, target):
         os.link(images / name, target / name)
 
 
-JOB = machine.Job("flask-l0", 600, ("blanket",), extended)
+JOB = machine.Job("flask-l0", 900, ("blanket",), extended)
 
 
 @check(job=JOB)

@@ -9,7 +9,7 @@ from . import machine
 from .checks import came_to_its_end, check, expect, only
 from .report import progress
 
-JOB = machine.Job("holder-l0", 600, ("blanket",))
+JOB = machine.Job("holder-l0", 900, ("blanket",))
 PAGES = 300
 MAPPED = 8  # of these, by a process in L0's dom0
 FILLED = 256  # MiB, at least: of a dom0 of 768

@@ -32,7 +32,7 @@ def extended(fetched, images):
                        "building blanket for --below libxen")
 
 
-JOB = machine.Job("libxen-l0", 600, (), extended)
+JOB = machine.Job("libxen-l0", 900, (), extended)
 
 
 def _build(target):

@@ -54,8 +54,8 @@ def file_system(path):
         _run("mke2fs", "-q", "-t", "ext4", "-d", directory, str(path))
 
 
-JOB = machine.Job("user-l0", 600, ("blanket",), extended)
-NBD = machine.Job("nbd-l0", 600, ("blanket",), with_nbd, True, file_system)
+JOB = machine.Job("user-l0", 900, ("blanket",), extended)
+NBD = machine.Job("nbd-l0", 900, ("blanket",), with_nbd, True, file_system)
 
 
 def _output(*command):

@@ -9,5 +9,5 @@ config_l1 blanket blanket plain-l1 >/tmp/blanket.cfg
 config_l1 off blanket plain-l1 blanket=0 >/tmp/off.cfg
 for l1 in stock blanket off; do
   echo 'disk = ["format=raw,vdev=xvda,access=rw,target=/dev/vda"]' >>/tmp/$l1.cfg
-  domain_run $l1 130
+  domain_run $l1 300
 done

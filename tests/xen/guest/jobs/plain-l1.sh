@@ -11,7 +11,7 @@ cp /tmp/disk /tmp/disk.before
   config_leaf "l2-$me" leaf-disk
   echo 'disk = ["format=raw,vdev=xvda,access=rw,target=/tmp/disk"]'
 } >"/tmp/l2-$me.cfg"
-domain_run "l2-$me" 60
+domain_run "l2-$me" 150
 # Offsets count from 1.
 mark changed "$(cmp -l /tmp/disk.before /tmp/disk | awk '
   NR == 1 { first = $1 } { last = $1 } END { print NR " bytes, first " first ", last " last }')"
