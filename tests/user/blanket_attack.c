@@ -15,7 +15,7 @@
 #include <time.h>
 
 #define STORE_MS 5000
-#define CONNECT_MS 20000
+#define CONNECT_MS 120000
 
 struct attack {
     const struct disk_host *host;

@@ -143,7 +143,7 @@ int main(int argc, char **argv)
     struct disk_config config = {.ring_order = 4,
                                  .segments = 32,
                                  .pages = 256,
-                                 .seconds = 30,
+                                 .seconds = 120,
                                  .persistent = argc != 5 || strcmp(argv[4], "granted") != 0,
                                  .log = log_line};
     char text[DISK_FAULT_SIZE];

@@ -18,13 +18,14 @@ since() {
   echo "$1 $(now)" | awk '{ printf "%.2f", $2 - $1 }'
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds, looked at four times a second; 1: it didn't.
+# wait_for SECONDS COMMAND...: until it succeeds, looked at once a second: more often it would take the time
+# of those that it waits for. 1: it didn't.
 wait_for() {
-  tries=$(($1 * 4))
+  tries=$1
   shift
   while ! "$@" 2>/dev/null; do
     [ $tries -gt 0 ] || return 1
-    sleep 0.25
+    sleep 1
     tries=$((tries - 1))
   done
 }

@@ -5,7 +5,7 @@ dd if=/dev/zero of=/tmp/disk bs=1M count=16 2>/dev/null
 printf 'the disk of the second backend' | dd of=/tmp/disk conv=notrunc 2>/dev/null
 losetup /dev/loop0 /tmp/disk || mark problem "no loop device"
 mark ready
-while sleep 0.5; do
+while sleep 2; do
   for domain in $(xenstore-list backend/vbd 2>/dev/null); do
     for device in $(xenstore-list "backend/vbd/$domain" 2>/dev/null); do
       path=backend/vbd/$domain/$device

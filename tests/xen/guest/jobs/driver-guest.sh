@@ -19,10 +19,10 @@ while read -r line; do mark attack "$line"; done </tmp/attack
 mark attacked
 wait_for 300 step 2 || mark problem "no step 2"
 blanket-attack vbd/51728 flood 10 >/tmp/flood 2>&1 &
-wait_for 60 grep -q flooding /tmp/flood && mark flood-begins
+wait_for 130 grep -q flooding /tmp/flood && mark flood-begins
 wait
 mark flooded "$(tail -n 1 /tmp/flood)"
 wait_for 300 step 3 || mark problem "no step 3"
 blanket-disk vbd/51728 hold 600 >/tmp/hold 2>&1 &
-wait_for 60 grep -q holding /tmp/hold && mark holding
+wait_for 130 grep -q holding /tmp/hold && mark holding
 wait

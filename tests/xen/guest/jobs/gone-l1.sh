@@ -11,7 +11,7 @@ mark mint-back "$(blanketctl mint 0 --l0 vbd/51728 2>&1)"
 hold() {
   blanket-disk "$2" hold 600 >"/tmp/hold-$1" 2>&1 &
   holder=$!
-  wait_for 60 grep -q holding "/tmp/hold-$1" || mark problem "$1: $(cat "/tmp/hold-$1")"
+  wait_for 130 grep -q holding "/tmp/hold-$1" || mark problem "$1: $(cat "/tmp/hold-$1")"
   mark "holding-$1"
 }
 

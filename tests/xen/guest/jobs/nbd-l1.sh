@@ -24,7 +24,7 @@ count() {
 }
 
 for kind in persistent granted; do
-  nbd /dev/nbd0 /tmp/$kind.socket /nbd/nbdkit-blanket-plugin.so vbd/51712 "persistent=$(
+  nbd /dev/nbd0 /tmp/$kind.socket /nbd/nbdkit-blanket-plugin.so vbd/51712 timeout=120 "persistent=$(
     [ $kind = persistent ] && echo true || echo false)"
   mark "size-$kind" "$(cat /sys/block/nbd0/size)"
   speed "$kind" /dev/nbd0

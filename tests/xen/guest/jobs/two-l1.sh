@@ -13,7 +13,7 @@ blanket-attack vbd/51712 view 2>&1 | while read -r line; do mark view "$line"; d
 # Both read at the same time; the other one tries what it can.
 blanket-disk vbd/51712 hold 600 >/tmp/hold.log 2>&1 &
 holder=$!
-wait_for 60 grep -q holding /tmp/hold.log || mark problem "dom0's disk: $(cat /tmp/hold.log)"
+wait_for 130 grep -q holding /tmp/hold.log || mark problem "dom0's disk: $(cat /tmp/hold.log)"
 driver_step 1
 wait_for 200 driver_says attacked || mark problem "the driver domain doesn't come to its end"
 kill -0 $holder || mark problem "dom0's disk failed meanwhile: $(cat /tmp/hold.log)"
@@ -24,15 +24,15 @@ while read -r line; do mark attack "$line"; done </tmp/attack
 
 mark latency-calm "$(blanket-disk vbd/51712 latency 3 2>&1)"
 driver_step 2
-wait_for 60 driver_says flood-begins || mark problem "the driver domain doesn't flood"
+wait_for 130 driver_says flood-begins || mark problem "the driver domain doesn't flood"
 mark latency-flood "$(blanket-disk vbd/51712 latency 3 2>&1)"
-wait_for 60 driver_says flooded || mark problem "the flood doesn't end"
+wait_for 130 driver_says flooded || mark problem "the flood doesn't end"
 mark look
 sleep 4
 
 # The driver domain is destroyed in the middle of its I/O.
 driver_step 3
-wait_for 60 driver_says holding || mark problem "the driver domain doesn't read"
+wait_for 130 driver_says holding || mark problem "the driver domain doesn't read"
 start=$(now)
 xl destroy driver
 driver_gone() {

@@ -5,11 +5,7 @@ toolstack_start
 mark no-broker "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
 blanketd >/tmp/blanketd.log 2>&1 &
 broker=$!
-tries=0
-while ! grep -q serving /tmp/blanketd.log && [ $tries -lt 40 ]; do
-  sleep 0.25
-  tries=$((tries + 1))
-done
+wait_for 60 grep -q serving /tmp/blanketd.log
 mark blanketd "$(cat /tmp/blanketd.log)"
 mark mint "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
 mark again "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
@@ -30,11 +26,7 @@ mark read-back "$(head -c 2097152 /tmp/disk | sha1sum)"
 # Killed in the middle of it; the next one comes in.
 blanket-disk vbd/51712 hold 60 >/tmp/hold.log 2>&1 &
 holder=$!
-tries=0
-while ! grep -q holding /tmp/hold.log && [ $tries -lt 40 ]; do
-  sleep 0.25
-  tries=$((tries + 1))
-done
+wait_for 60 grep -q holding /tmp/hold.log
 kill -9 $holder
 wait $holder
 mark killed "$(cat /tmp/hold.log) $(blanketctl status self vbd/51712 2>&1)"
@@ -44,11 +36,7 @@ mark after-kill-sum "$(head -c 2097152 /tmp/disk | sha1sum)"
 # The broker dies and comes again, under a disk in use.
 blanket-disk vbd/51712 hold 8 >/tmp/hold.log 2>&1 &
 holder=$!
-tries=0
-while ! grep -q holding /tmp/hold.log && [ $tries -lt 40 ]; do
-  sleep 0.25
-  tries=$((tries + 1))
-done
+wait_for 60 grep -q holding /tmp/hold.log
 kill -9 $broker
 wait $broker
 blanketd >/tmp/blanketd2.log 2>&1 &
