@@ -24,7 +24,7 @@ def extended(fetched, images):
 
 
 def _extend(fetched, images, target):
-    image.user(fetched, images / "programs" / "blanket-flask", MODULES).write(target / "flask.img")
+    image.user(fetched, [images / "programs" / "blanket-flask"], MODULES).write(target / "flask.img")
     image.into_l1(images, target, {"images/flask.img": target / "flask.img"})
     for name in ("xen", "vmlinux"):
         os.link(images / name, target / name)
