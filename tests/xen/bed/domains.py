@@ -5,6 +5,7 @@ they are in use.
 """
 
 import json
+import os
 import re
 
 from . import cache, hypervisor, image, machine, module, user
@@ -32,7 +33,9 @@ def _extend(fetched, base, target):
                         DRIVER_MODULES)
     driver.file("modules/90-blanket_xen.ko", module.build(fetched))
     driver.write(target / "driver.img")
-    user.add_to_l1(base, target, {"images/driver.img": target / "driver.img"})
+    image.into_l1(base, target, {"images/driver.img": target / "driver.img"})
+    for name in ("xen", "vmlinux"):
+        os.link(base / name, target / name)
 
 
 TWO = machine.Job("two-l0", 900, ("blanket",), extended)

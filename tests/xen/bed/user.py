@@ -107,17 +107,6 @@ def _into_l0(images, target):
         os.link(images / name, target / name)
 
 
-def add_to_l1(images, target, files):
-    """In target, the images with files (path in the image: file) in L1's dom0."""
-    extra = image.Archive()
-    for path, file in files.items():
-        extra.file(path, file)
-    extra.write(target / "extra.img")
-    _join(target / "l1.img", images / "l1.img", target / "extra.img")
-    (target / "extra.img").unlink()
-    _into_l0(images, target)
-
-
 def _add_nbd(archive, fetched, plugin):
     kernel = json.loads((fetched / "manifest.json").read_text())["kernel"]
     modules = fetched / "root" / "lib" / "modules" / kernel / "kernel"
