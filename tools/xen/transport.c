@@ -56,7 +56,7 @@ static int device_call(int device, uint32_t form, const uint64_t arguments[4])
 
     memcpy(call.arguments, arguments, sizeof(call.arguments));
     if (ioctl(device, BLANKET_LINUX_HYPERCALL, &call) != 0) {
-        return -BLANKET_EIO;
+        return errno == EINTR ? -BLANKET_EAGAIN : -BLANKET_EIO; /* interrupted, nothing was done */
     }
     return call.result >= 0 && call.result <= INT32_MAX ? (int)call.result
                                                         : status_of_error((int)-call.result);
