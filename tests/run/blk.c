@@ -612,6 +612,53 @@ static void test_answer_twice(void **state)
     bed_page_free(&bed, &segments[1].page);
 }
 
+/* ---- events ---- */
+
+static uint32_t responses_wanted;
+
+static uint32_t wanted(void *context)
+{
+    (void)context;
+    return responses_wanted;
+}
+
+/* The backend sends an event when as many responses are there as the caller waits for: no more than can come,
+ * and the first if more requests wait for the ring. */
+static void test_event_when_wanted(void **state)
+{
+    struct told told = {0, 99};
+    struct blk_segment segments[4] = {{.last = 7}, {.last = 7}, {.last = 7}, {.last = 7}};
+    struct blk_request requests[4];
+    static const struct {
+        uint32_t wanted, event;
+    } cases[] = {{2, 1}, {2, 2}, {100, 3}, {100, 1}}; /* the fourth finds no room */
+
+    (void)state;
+    memset(requests, 0, sizeof(requests));
+    bed.front.wanted = wanted;
+    bed.front.depth = 3;
+    bed_connect(&bed);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(bed_page_alloc(&bed, &segments[i].page), 0);
+        requests[i].segments = &segments[i];
+        requests[i].segment_count = 1;
+        requests[i].done = note_told;
+        requests[i].context = &told;
+        responses_wanted = cases[i].wanted;
+        assert_int_equal(blk_frontend_submit(bed.frontend, &requests[i]), 0);
+        while (blk_frontend_poll(bed.frontend) > 0) {
+            continue;
+        }
+        assert_int_equal(bed.frontend->ring.front.sring->rsp_event, cases[i].event);
+    }
+    bed_run(&bed);
+    assert_int_equal(told.count, 4);
+    assert_int_equal(told.status, 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        bed_page_free(&bed, &segments[i].page);
+    }
+}
+
 /* ---- a handshake that lies ---- */
 
 static void test_frontend_parameters(void **state)
@@ -811,6 +858,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_noise, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_responses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answer_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_event_when_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frontend_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backend_properties, setup, teardown),
         cmocka_unit_test_setup_teardown(test_backend_waits_for_closed, setup, teardown),

@@ -185,7 +185,7 @@ int blk_frontend_poll(struct blk_frontend *frontend)
     if (frontend->backend_changed && frontend->state != BLK_FRONTEND_CLOSED) {
         done |= blk_frontend_step(frontend);
     }
-    if (frontend->port_bound) {
+    if (frontend->port_bound && frontend->error == NULL) {
         done |= blk_frontend_responses(frontend);
     }
     done |= blk_frontend_ends(frontend);
@@ -194,6 +194,9 @@ int blk_frontend_poll(struct blk_frontend *frontend)
     }
     if (frontend->state == BLK_FRONTEND_CLOSING) {
         done |= blk_frontend_step(frontend);
+    }
+    if (done == 0 && frontend->flying != 0) {
+        done = blk_frontend_arm(frontend);
     }
     return done;
 }

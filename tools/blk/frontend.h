@@ -33,6 +33,9 @@ struct blk_frontend_config {
     void (*page_free)(void *context, const struct blk_page *page);
     /* For the store: 0 when an event may have come, negative to give up. */
     int (*wait)(void *context);
+    /* How many more responses have to come before the caller has something to do: an event for the first of
+     * them would only cost. NULL, and while requests wait for the ring: one. */
+    uint32_t (*wanted)(void *context);
     void *context;
     uint32_t ring_order; /* pages of the ring, as a power of two, if the backend can: 0..4 */
     uint32_t segments;   /* pages of a request, if the backend can: 1..256, above 11 indirect */

@@ -386,6 +386,7 @@ int blk_frontend_send(struct blk_frontend *frontend)
 
         RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(&frontend->ring.front, notify);
         frontend->doorbell |= notify != 0;
+        (void)blk_frontend_arm(frontend); /* before it knows: poll looks for responses again */
     }
     doorbell_send(frontend);
     return frontend->ring.front.req_prod_pvt != before;
@@ -450,27 +451,35 @@ static int response_take(struct blk_frontend *frontend, const struct blkif_respo
 int blk_frontend_responses(struct blk_frontend *frontend)
 {
     struct blkif_front_ring *front = &frontend->ring.front;
-    unsigned more = 1;
+    RING_IDX end = *(volatile RING_IDX *)&front->sring->rsp_prod;
     int done = 0;
 
-    while (more && frontend->error == NULL) {
-        RING_IDX end = *(volatile RING_IDX *)&front->sring->rsp_prod;
+    xen_rmb();
+    if (end - front->rsp_cons > front->req_prod_pvt - front->rsp_cons) {
+        frontend->stats.bad_responses++;
+        blk_frontend_fail(frontend, "the backend's ring index is beyond the requests");
+    }
+    while (front->rsp_cons != end && frontend->error == NULL) {
+        struct blkif_response response;
 
-        xen_rmb();
-        if (end - front->rsp_cons > front->req_prod_pvt - front->rsp_cons) {
-            frontend->stats.bad_responses++;
-            blk_frontend_fail(frontend, "the backend's ring index is beyond the requests");
-            break;
-        }
-        while (front->rsp_cons != end && frontend->error == NULL) {
-            struct blkif_response response;
-
-            blk_ring_response_read(&frontend->ring, front->rsp_cons, &response);
-            front->rsp_cons++;
-            done = 1;
-            (void)response_take(frontend, &response);
-        }
-        RING_FINAL_CHECK_FOR_RESPONSES(front, more);
+        blk_ring_response_read(&frontend->ring, front->rsp_cons, &response);
+        front->rsp_cons++;
+        done = 1;
+        (void)response_take(frontend, &response);
     }
     return done;
+}
+
+int blk_frontend_arm(struct blk_frontend *frontend)
+{
+    struct blkif_front_ring *front = &frontend->ring.front;
+    uint32_t wanted = 1;
+
+    if (frontend->config.wanted != NULL && frontend->queue == NULL) {
+        wanted = frontend->config.wanted(frontend->config.context);
+    }
+    wanted = wanted < frontend->flying ? wanted : frontend->flying;
+    front->sring->rsp_event = front->rsp_cons + wanted;
+    xen_mb(); /* as in io/ring.h's RING_FINAL_CHECK_FOR_RESPONSES */
+    return RING_HAS_UNCONSUMED_RESPONSES(front) != 0;
 }

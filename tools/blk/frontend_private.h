@@ -92,6 +92,8 @@ int blk_frontend_teardown(struct blk_frontend *frontend);
 
 /* frontend_io.c */
 int blk_frontend_responses(struct blk_frontend *frontend);
+/* Requests are flying: have the backend send an event when enough responses are there. 1: some are. */
+int blk_frontend_arm(struct blk_frontend *frontend);
 int blk_frontend_send(struct blk_frontend *frontend);
 /* Take back the grants of slots that are ending, and finish those that have none left. */
 int blk_frontend_ends(struct blk_frontend *frontend);
