@@ -6,6 +6,8 @@
  *   blanket-disk NAME write FILE [persistent|granted]   FILE to the disk's beginning, and flush
  *   blanket-disk NAME hold SECONDS                      connect, read all the time, and stay
  *   blanket-disk NAME latency SECONDS                   reads of 4 KiB, one at a time: median and 99 %
+ *
+ * -t SECONDS in front: how long to wait for the connection (120).
  */
 #include <host.h>
 #include <stdio.h>
@@ -140,20 +142,23 @@ static int work(struct disk *disk, char **arguments)
 
 int main(int argc, char **argv)
 {
-    struct disk_config config = {.ring_order = 4,
-                                 .segments = 32,
-                                 .pages = 256,
-                                 .seconds = 120,
-                                 .persistent = argc != 5 || strcmp(argv[4], "granted") != 0,
-                                 .log = log_line};
+    struct disk_config config = {
+        .ring_order = 4, .segments = 32, .pages = 256, .seconds = 120, .log = log_line};
     char text[DISK_FAULT_SIZE];
     const char *fault = text;
     struct blk_frontend_stats stats;
     struct disk *disk;
     int status;
 
+    if (argc > 2 && strcmp(argv[1], "-t") == 0) {
+        config.seconds = (uint32_t)strtoul(argv[2], NULL, 10);
+        argc -= 2;
+        argv += 2;
+    }
+    config.persistent = argc != 5 || strcmp(argv[4], "granted") != 0;
     if (argc < 4) {
-        fprintf(stderr, "blanket-disk NAME read|write|hold ARGUMENT [persistent|granted]\n");
+        fprintf(stderr, "blanket-disk [-t SECONDS] NAME read|write|hold|latency ARGUMENT "
+                        "[persistent|granted]\n");
         return 2;
     }
     config.host = plugin_host_make(argv[1], &fault);

@@ -131,8 +131,8 @@ xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *handle)
     uint32_t local;
 
     (void)handle;
-    assert_int_equal(read(fake.pipe[0], &local, sizeof(local)), sizeof(local));
-    return (int)local;
+    /* It was made not to block. */
+    return read(fake.pipe[0], &local, sizeof(local)) == sizeof(local) ? (int)local : -1;
 }
 
 int xenevtchn_unmask(xenevtchn_handle *handle, evtchn_port_t port)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk behind the PV block frontend, for programs with threads that block: one thread of its own drives
- * the frontend, any number of others ask it for transfers.
+ * A disk behind the PV block frontend, for programs with threads that block: any number of them ask it for
+ * transfers. Who asks drives the frontend himself, and one of those that wait watches for the events of all:
+ * a transfer changes no thread. A thread of the disk's own connects, closes, and watches while nobody asks.
  *
  * When the connection ends (the device was detached, its endpoint revoked, the backend lied) all that is
  * asked fails with EIO until the thread has connected anew, which it tries once a second; a disk of
@@ -14,7 +15,8 @@
 
 struct disk;
 
-/* Where the endpoint and its pages are. All of it is called by the disk's thread. */
+/* Where the endpoint and its pages are. One thread at a time calls it, but a descriptor may be waited for
+ * meanwhile. */
 struct disk_host {
     /* The endpoint, with nothing left in it of anybody before us. 0 or -BLANKET_E*. */
     int (*open)(void *context, struct blanket_guest **guest,

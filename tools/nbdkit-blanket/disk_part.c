@@ -66,7 +66,7 @@ static void part_finish(struct disk_part *part, int status)
     }
     disk->parts--;
     free(part);
-    disk_job_settle(disk, job, status);
+    disk_job_settle(job, status);
 }
 
 static void flying_add(struct disk *disk, struct disk_part *part)
@@ -203,16 +203,14 @@ static struct disk_part *part_make(struct disk *disk, struct disk_job *job, uint
 
 /* ---- jobs ---- */
 
-void disk_job_settle(struct disk *disk, struct disk_job *job, int status)
+void disk_job_settle(struct disk_job *job, int status)
 {
     if (job->status == 0) {
         job->status = status;
     }
     if (--job->left == 0) {
-        pthread_mutex_lock(&disk->lock);
         job->done = true;
-        pthread_cond_broadcast(&disk->changed);
-        pthread_mutex_unlock(&disk->lock);
+        pthread_cond_signal(&job->woken);
     }
 }
 
@@ -238,5 +236,5 @@ void disk_job_begin(struct disk *disk, struct disk_job *job)
         }
         at += size;
     } while (at < job->size);
-    disk_job_settle(disk, job, status);
+    disk_job_settle(job, status);
 }

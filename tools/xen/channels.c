@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <xenevtchn.h>
 
@@ -31,6 +30,11 @@ int xen_channels_open(struct xen_channels **result)
 
         free(channels);
         return status;
+    }
+    /* A read of it blocks when there is nothing: who wants to wait polls. */
+    if (fcntl(xen_channels_fd(channels), F_SETFL, O_NONBLOCK) != 0) {
+        xen_channels_close(channels);
+        return -BLANKET_EIO;
     }
     *result = channels;
     return 0;
@@ -97,15 +101,9 @@ int xen_channels_bind(struct xen_channels *channels, struct xen_transport *trans
 
 int xen_channels_take(struct xen_channels *channels, uint32_t *port)
 {
-    struct pollfd ready = {.fd = xen_channels_fd(channels), .events = POLLIN};
+    int local;
 
-    /* The handle blocks when there is nothing. */
-    while (poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0) {
-        int local = xenevtchn_pending(channels->handle);
-
-        if (local < 0) {
-            return 0;
-        }
+    while ((local = xenevtchn_pending(channels->handle)) >= 0) {
         /* Before anybody is told: an event from now on is a new one. */
         (void)xenevtchn_unmask(channels->handle, (evtchn_port_t)local);
         for (uint32_t i = 0; i < channels->count; i++) {
