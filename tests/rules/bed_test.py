@@ -44,7 +44,7 @@ class Said:
     """A boot in which everybody said `texts` whatever a check asks for, but for what is in `good`."""
 
     def __init__(self, disk, texts, good=None):
-        self.disk, self.log, self.said, self.good = disk, disk, texts, good or {}
+        self.disk, self.files, self.log, self.said, self.good = disk, disk, disk, texts, good or {}
         self.failure, self.marks, self.seconds, self.asked = '', [], 1.0, set()
 
     def texts(self, who, word):

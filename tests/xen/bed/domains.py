@@ -5,7 +5,6 @@ they are in use.
 """
 
 import json
-import os
 import re
 
 from . import cache, hypervisor, image, machine, module, user
@@ -33,22 +32,21 @@ def _extend(fetched, base, target):
                         DRIVER_MODULES)
     driver.file("modules/90-blanket_xen.ko", module.build(fetched))
     driver.write(target / "driver.img")
-    image.into_l1(base, target, {"images/driver.img": target / "driver.img"})
-    for name in ("xen", "vmlinux"):
-        os.link(base / name, target / name)
+    extra = image.Archive()
+    extra.file("images/driver.img", target / "driver.img")
+    image.into_l1(base, target, extra)
 
 
-TWO = machine.Job("two-l0", 900, ("blanket",), extended)
-GONE = machine.Job("gone-l0", 900, ("blanket",), extended)
+DOMAINS = machine.Job("domains-l0", 1200, ("blanket",), extended)
 
 LIMITS = ("grants", "ports", "closing", "zombies")
 # What a view shows of whom a disk is from and for: nothing.
 HIDDEN = ("backend", "backend-id", "frontend", "frontend-id")
 
 
-def limits(boot):
-    """What L1 Xen has of everything at the end."""
-    text = only(boot, "l1", "limits")
+def limits(boot, word):
+    """What L1 Xen has of everything at an end."""
+    text = only(boot, "l1", word)
     try:
         found = json.loads(text)
     except ValueError:
@@ -58,7 +56,7 @@ def limits(boot):
     return found[0]
 
 
-@check(job=TWO)
+@check(job=DOMAINS)
 def two_owners_of_two_backends(boot):
     """Two domains of L1 use disks of two backends of L0 at once; a second owner for the first is refused."""
     expect("name vbd/51712" in only(boot, "l1", "mint-dom0"), only(boot, "l1", "mint-dom0"))
@@ -72,7 +70,7 @@ def two_owners_of_two_backends(boot):
     expect(not re.search("name ", only(boot, "driver", "refused-admin")), "the driver domain administers")
 
 
-@check(job=TWO)
+@check(job=DOMAINS)
 def attacks_reach_nothing(boot):
     """What a hostile domain tries with its endpoint: endpoints, frames, grants, ports, store, another's grants."""
     for who in ("l1", "driver"):
@@ -82,7 +80,7 @@ def attacks_reach_nothing(boot):
         progress(f"{who}: {lines[-1]}")
 
 
-@check(job=TWO)
+@check(job=DOMAINS)
 def nothing_of_l0_is_shown(boot):
     """No domain of L0 in what a view shows, and nothing of L1's guests in L0's store."""
     for who in ("l1", "driver"):
@@ -96,7 +94,7 @@ def nothing_of_l0_is_shown(boot):
     expect(only(boot, "l0", "leaks").startswith("0 of "), f"L0's store: {only(boot, 'l0', 'leaks')}")
 
 
-@check(job=TWO)
+@check(job=DOMAINS)
 def a_flood_hurts_nobody(boot):
     """A domain of L1 floods sends and store requests; the other's disk goes on, and its latency is told."""
     rows = [only(boot, "l1", word) for word in ("latency-calm", "latency-flood")]
@@ -107,17 +105,17 @@ def a_flood_hurts_nobody(boot):
     expect(re.match(r"\d+ sends, \d+ requests", only(boot, "driver", "flooded")), only(boot, "driver", "flooded"))
 
 
-@check(job=TWO)
+@check(job=DOMAINS)
 def a_driver_domain_dies(boot):
     """The driver domain is destroyed in the middle of its I/O: all of it drains, nobody else notices."""
     expect(only(boot, "l1", "destroyed").startswith("gone after"), only(boot, "l1", "destroyed"))
     expect("no error" in only(boot, "l1", "after"), only(boot, "l1", "after"))
     progress(f"a driver domain destroyed in its I/O: {only(boot, 'l1', 'destroyed')}")
-    expect(limits(boot)["zombies"] == 0, f"{limits(boot)}")
+    expect(limits(boot, "limits-two")["zombies"] == 0, f"{limits(boot, 'limits-two')}")
     came_to_its_end(boot)
 
 
-@check(job=GONE)
+@check(job=DOMAINS)
 def a_revoke_under_io(boot):
     """Revoke under I/O: an error at once, drained when L0 has let go, and a new endpoint works."""
     expect("held: " in only(boot, "l1", "ended-revoke"), only(boot, "l1", "ended-revoke"))
@@ -130,7 +128,7 @@ def a_revoke_under_io(boot):
     expect("sectors" in only(boot, "l1", "read-again"), only(boot, "l1", "read-again"))
 
 
-@check(job=GONE)
+@check(job=DOMAINS)
 def a_detach_under_io(boot):
     """xl block-detach under I/O, with and without --force: an error, no hang; attached again, it's there again."""
     for how, word in (("detach", "detach"), ("force", "detach-force")):
@@ -140,11 +138,11 @@ def a_detach_under_io(boot):
     expect(only(boot, "l0", "attach") == "0" and only(boot, "l0", "attach-force") == "0", "not attached again")
 
 
-@check(job=GONE)
+@check(job=DOMAINS)
 def a_backend_domain_dies(boot):
     """L0's second backend domain is destroyed under I/O: an error, no hang, and nothing is left in L1 Xen."""
     expect("Input/output error" in only(boot, "l1", "ended-back"), only(boot, "l1", "ended-back"))
-    left = limits(boot)
+    left = limits(boot, "limits-gone")
     for what in LIMITS:
         expect(left[what] == 0, f"left: {left}")
     progress(f"the backend's domain destroyed: {only(boot, 'l1', 'ended-back')}")

@@ -3,58 +3,36 @@
 An L1 Xen whose policy is FLASK's: the same image as in all other boots, and `xsm=flask flask=enforcing`.
 """
 
-import os
 import re
-from pathlib import Path
 
-from . import cache, image, machine
-from .checks import came_to_its_end, check, expect, only
+from .checks import PLAIN, came_to_its_end, check, expect, only
 
-# The kernel lets processes of other domains than dom0 issue hypercalls by its parameter "unrestricted" only.
-MODULES = ("xen-privcmd",)
 # EVTCHN_ALLOC_UNBOUND and EVTCHN_STATUS of include/blanket/wire.h, by the right that both need.
 RIGHT = "evtchn_bind"
 
 
-def extended(fetched, images):
-    """The images with a guest for L1's dom0 that has a program of the bed's. A folder as images is."""
-    key = cache.key_of(images.name, Path(__file__))
-    return cache.entry("flask", key, lambda target: _extend(fetched, images, target),
-                       "building the guest of an L1 with FLASK")
-
-
-def _extend(fetched, images, target):
-    image.user(fetched, [images / "programs" / "blanket-flask"], MODULES).write(target / "flask.img")
-    image.into_l1(images, target, {"images/flask.img": target / "flask.img"})
-    for name in ("xen", "vmlinux"):
-        os.link(images / name, target / name)
-
-
-JOB = machine.Job("flask-l0", 900, ("blanket",), extended)
-
-
-@check(job=JOB)
+@check(job=PLAIN)
 def flask(boot):
     """With FLASK enforcing, a guest of domU_t may use its endpoint, one of isolated_domU_t may not."""
-    expect(only(boot, "l1", "enforce") == "Enforcing", f"xl getenforce: {only(boot, 'l1', 'enforce')}")
+    expect(only(boot, "flask", "enforce") == "Enforcing", f"xl getenforce: {only(boot, 'flask', 'enforce')}")
     domains = {}
     for kind in ("domU_t", "isolated_domU_t"):
-        label = only(boot, "l1", f"label-{kind}")
+        label = only(boot, "flask", f"label-{kind}")
         expect(label.endswith(f"system_u:system_r:{kind}"), f"{kind} has the label {label}")
         domains[kind] = label.split()[1]
-        text = only(boot, "l1", f"mint-{kind}")
+        text = only(boot, "flask", f"mint-{kind}")
         expect(text == "attach ok, mint ok, endpoint 1.1", f"mint for {kind}: {text}")
     text = only(boot, "domU_t", "use")
     expect(text == "alloc-unbound ok 0, status ok 0, admin EPERM", f"domU_t was told: {text}")
     text = only(boot, "isolated_domU_t", "use")
     expect(text == "alloc-unbound EPERM 0, status EPERM 0, admin EPERM",
            f"isolated_domU_t was told: {text}")
-    audited = set(re.findall(r"domain (\d+)", only(boot, "l1", "audit")))
+    audited = set(re.findall(r"domain (\d+)", only(boot, "flask", "audit")))
     expect(audited == {domains["isolated_domU_t"]},
            f"blanket's audit has denials of domains {audited}; the guests are {domains}")
     denied = {(match[2], match[1]) for match in (
         re.search(r"denied +\{ ([a-z_ ]+) \}.*scontext=\S+:(\w+) .*:xen_t tclass=blanket", line)
-        for line in boot.texts("l1", "avc")) if match}
+        for line in boot.texts("flask", "avc")) if match}
     wanted = {("domU_t", "admin"), ("isolated_domU_t", "admin"), ("isolated_domU_t", RIGHT)}
     expect(denied == wanted, f"Xen's log has the denials {sorted(denied)}, expected {sorted(wanted)}")
     came_to_its_end(boot)

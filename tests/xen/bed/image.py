@@ -8,7 +8,9 @@ an image depends on nothing but its inputs.
 
 import json
 import lzma
+import os
 import re
+import shutil
 import stat
 import struct
 import subprocess
@@ -79,7 +81,7 @@ def build(fetched, hypervisors):
     """
     Build all images. hypervisors maps a variant's name to its xen/xen file.
 
-    Returns the cache entry: vmlinux, xen (L0's) and l0.img in it.
+    Returns the cache entry: vmlinux, xen (L0's), l0.img and l1.img in it, and leaf.img, which both have.
     """
     inputs = [cache.key_of((fetched / "manifest.json")), GUEST, Path(__file__)]
     inputs += [part for name, path in sorted(hypervisors.items()) for part in (name, path)]
@@ -107,7 +109,7 @@ def _build(fetched, hypervisors, target):
     l1.write(target / "l1.img")
 
     l0 = _dom0(root, modules, programs)
-    for name in ("vmlinux", "leaf.img", "l1.img"):
+    for name in ("vmlinux", "leaf.img"):
         l0.file(f"images/{name}", target / name)
     for name, path in hypervisors.items():
         l0.file(f"images/xen-{name}", path)
@@ -121,9 +123,24 @@ def _vmlinux(vmlinuz):
     offset, length = struct.unpack_from("<II", data, 0x248)
     start = (sectors + 1) * 512 + offset
     try:
-        return lzma.LZMADecompressor().decompress(data[start:start + length])
+        return _without_zeros(lzma.LZMADecompressor().decompress(data[start:start + length]))
     except lzma.LZMAError as error:
         raise Broken(f"{vmlinuz.name} isn't compressed with xz: {error}") from error
+
+
+def _without_zeros(elf):
+    """An ELF file without the zeros at its end (a third of a kernel), which whoever loads it makes itself."""
+    table, size, count = struct.unpack_from("<Q", elf, 32)[0], *struct.unpack_from("<HH", elf, 54)
+    places = [table + number * size for number in range(count)]
+    loads = [at for at in places if struct.unpack_from("<I", elf, at)[0] == 1]  # PT_LOAD
+    last = max(loads, key=lambda at: struct.unpack_from("<Q", elf, at + 8))
+    offset, length = struct.unpack_from("<Q", elf, last + 8)[0], struct.unpack_from("<Q", elf, last + 32)[0]
+    segment = elf[offset:offset + length].rstrip(b"\0")
+    head = bytearray(elf[:offset])
+    struct.pack_into("<Q", head, last + 32, len(segment))
+    struct.pack_into("<Q", head, 40, 0)  # section headers, which are behind the segments
+    struct.pack_into("<HH", head, 60, 0, 0)
+    return bytes(head) + segment
 
 
 def _compile(root, target):
@@ -213,22 +230,46 @@ def add_program(archive, root, program):
     archive.file("lib64/ld-linux-x86-64.so.2", _library(root, "ld-linux-x86-64.so.2"), 0o755)
 
 
-def into_l1(images, target, files):
-    """Write target/l0.img: that of images, with files (a path in L1's dom0: one here) in its L1's image.
+def into_l1(images, target, archive):
+    """Write target/l1.img: that of images, with what is in the archive. The rest of target is as in images."""
+    archive.write(target / "extra.img")
+    # The kernel unpacks one archive after the other: a later file replaces an earlier one.
+    join(target / "l1.img", images / "l1.img", target / "extra.img")
+    (target / "extra.img").unlink()
+    for name in ("xen", "vmlinux", "l0.img"):
+        os.link(images / name, target / name)
 
-    The kernel unpacks one archive after the other: a later file replaces an earlier one."""
-    extra = Archive()
-    for path, source in files.items():
-        extra.file(path, source)
-    extra.write(target / "extra.img")
+
+def for_boot(images, target):
+    """Write L0's image with L1's in it to target."""
     outer = Archive()
-    outer.file("images/l1.img", (images / "l1.img").read_bytes() + (target / "extra.img").read_bytes())
-    outer.write(target / "outer.img")
-    with open(target / "l0.img", "wb") as out:
-        for part in (images / "l0.img", target / "outer.img"):
-            out.write(part.read_bytes())
-    for name in ("extra.img", "outer.img"):
-        (target / name).unlink()
+    outer.file("images/l1.img", images / "l1.img")
+    outer.write(target.with_suffix(".l1"))
+    join(target, images / "l0.img", target.with_suffix(".l1"))
+    target.with_suffix(".l1").unlink()
+
+
+def join(target, *parts):
+    """Write files to target one after the other."""
+    with open(target, "wb") as out:
+        for part in parts:
+            with open(part, "rb") as source:
+                shutil.copyfileobj(source, out)
+
+
+def with_flask_guest(fetched, images):
+    """The images with a guest for L1's dom0 that has a program of the bed's. A folder as images is."""
+    key = cache.key_of(images.name, Path(__file__))
+    return cache.entry("flask", key, lambda target: _flask_guest(fetched, images, target),
+                       "building the guest of an L1 with FLASK")
+
+
+def _flask_guest(fetched, images, target):
+    # The kernel lets processes of other domains than dom0 issue hypercalls by its parameter "unrestricted" only.
+    user(fetched, [images / "programs" / "blanket-flask"], ("xen-privcmd",)).write(target / "flask.img")
+    extra = Archive()
+    extra.file("images/flask.img", target / "flask.img")
+    into_l1(images, target, extra)
 
 
 def _library(root, name):

@@ -61,10 +61,7 @@ def _extend(fetched, images, target):
         image.add_program(extra, root, program)
     extra.write(target / "extra.img")
     # The kernel unpacks one archive after the other.
-    with open(target / "l0.img", "wb") as out:
-        for part in (images / "l0.img", target / "extra.img"):
-            with open(part, "rb") as source:
-                shutil.copyfileobj(source, out)
+    image.join(target / "l0.img", images / "l0.img", target / "extra.img")
     (target / "extra.img").unlink()
     for name in ("xen", "vmlinux"):
         os.link(images / name, target / name)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import image
 from .report import Missing, progress
 
 QEMU = "qemu-system-x86_64"
@@ -28,8 +29,8 @@ CPU = ("EPYC,+svm,+npt,-cx16,-smap,-rdtscp,-monitor,-xsave,-xsaveopt,-xsavec,-xg
 # an L1 to the other CPU (lib.sh): an L1 that moved to a CPU that ran a PV domain was seen to exit with L0's
 # own registers for its state, which kills it.
 XEN = ("com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=none dom0_mem=1024M,max:1024M "
-       "dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no")
-DOM0 = "console=hvc0 mitigations=off quiet me=l0"
+       "dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no cpuidle=0")
+DOM0 = "console=hvc0 mitigations=off quiet nofsgsbase slub_debug=F rodata=off me=l0"
 
 SECTOR = 512
 DISK_SECTORS = 65536
@@ -48,7 +49,7 @@ class Job:
     variants: tuple      # of the L1 Xens that it runs
     extend: object = None  # of (fetched, images): a folder with other images for L0; or none
     alone: bool = False    # it measures: no other boot at the same time
-    disk: object = None    # of a path: makes L0's disk there; none: sectors that say their number
+    files: object = None   # of a path: makes a second disk of L0's there
 
 
 @dataclass
@@ -56,7 +57,8 @@ class Boot:
     """What came of a boot."""
 
     log: Path
-    disk: Path
+    disk: Path           # L0's, whose sectors say their number
+    files: Path          # the second one, if the job has one
     seconds: float = 0.0
     failure: str = ""    # why it ended before its end: "" if it came to it
     marks: list = field(default_factory=list)     # (seconds, who, word, text)
@@ -89,11 +91,17 @@ def boot(job, images, logs, stopping):
     if not shutil.which(QEMU):
         raise Missing(f"program {QEMU}")
     name = job.name
-    result = Boot(log=logs / f"{name}.log", disk=logs / f"{name}.disk")
-    (job.disk or numbered_disk)(result.disk)
+    result = Boot(log=logs / f"{name}.log", disk=logs / f"{name}.disk", files=logs / f"{name}.files")
+    numbered_disk(result.disk)
+    if job.files:
+        job.files(result.files)
+    initrd = images / "l0.img"
+    if job.variants:
+        initrd = logs / f"{name}.img"
+        image.for_boot(images, initrd)
     progress(f"booting {name} (at most {job.seconds} s); serial log: {result.log}")
     started = time.monotonic()
-    qemu = subprocess.Popen(_command(job, images, result.disk), stdin=subprocess.DEVNULL,
+    qemu = subprocess.Popen(_command(job, images, initrd, result), stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             start_new_session=True)
     try:
@@ -104,6 +112,8 @@ def boot(job, images, logs, stopping):
             os.killpg(qemu.pid, signal.SIGKILL)
         qemu.wait()
         qemu.stdout.close()
+        if job.variants:
+            initrd.unlink()
     result.seconds = time.monotonic() - started
     if not result.failure and not result.texts("l0", "off"):
         result.failure = f"QEMU ended (status {qemu.returncode}) before L0's dom0 had finished"
@@ -111,17 +121,22 @@ def boot(job, images, logs, stopping):
     return result
 
 
-def _command(job, images, disk):
+def _command(job, images, initrd, boot):
     # A comma ends a module's string for QEMU, so no argument has one.
     dom0 = f"{DOM0} job={job.name}"
-    return ["nice", "-n", "15", QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
+    # A run that is killed leaves no QEMU behind.
+    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "15", QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
             "-accel", "tcg,thread=multi", "-smp", "2", "-m", "4G",
             "-display", "none", "-vga", "none", "-net", "none", "-no-reboot", "-monitor", "none",
             "-serial", "stdio",
-            "-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={disk}",
-            "-device", "virtio-blk-pci,drive=disk",
+            *_drive("disk", boot.disk), *(_drive("files", boot.files) if job.files else ()),
             "-kernel", str(images / "xen"), "-append", XEN,
-            "-initrd", f"{images / 'vmlinux'} {dom0},{images / 'l0.img'}"]
+            "-initrd", f"{images / 'vmlinux'} {dom0},{initrd}"]
+
+
+def _drive(name, path):
+    return ("-drive", f"if=none,id={name},format=raw,cache=unsafe,file={path}",
+            "-device", f"virtio-blk-pci,drive={name}")
 
 
 def _follow(qemu, job, log, marks, stopping):

@@ -6,6 +6,7 @@
  */
 #include <blanket/errno.h>
 #include <blanket/port/xen.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -157,7 +158,7 @@ static void store_write(struct probe *p, const char *path, const char *value)
 static void begin(struct probe *p)
 {
     struct blanket_xen_attach attach = {
-        .domain = BLANKET_XEN_DOMAIN_SELF, .endpoints = 8, .grants = 64, .ports = 32,
+        .domain = BLANKET_XEN_DOMAIN_SELF, .endpoints = 8, .grants = 64, .ports = 64,
     };
     struct blanket_xen_mint mint = {
         .domain = BLANKET_XEN_DOMAIN_SELF, .rights = BLANKET_RIGHTS_ALL, .peer = 0, .grants = 8,
@@ -211,7 +212,8 @@ static void take_back(struct probe *p, uint64_t grant, uint64_t port)
 static void end(struct probe *p)
 {
     struct blanket_xen_list list = { .domain = BLANKET_XEN_DOMAIN_SELF, .endpoint = p->endpoint };
-    int tries = 0;
+    struct blanket_xen_attach attach = { .domain = BLANKET_XEN_DOMAIN_SELF };
+    int tries = 0, rc;
 
     expect(operate(p, BLANKET_FORM_ADMIN, BLANKET_XEN_INFO, &list, sizeof(list)), 0, "info");
     expect((int)list.info.port_used, 1, "ports in use");
@@ -221,6 +223,13 @@ static void end(struct probe *p)
         usleep(20000);
     }
     expect(tries < SECONDS * 50, 1, "being drained");
+
+    /* Whoever comes next finds the domain as we did. */
+    while ((rc = operate(p, BLANKET_FORM_ADMIN, BLANKET_XEN_DETACH, &attach, sizeof(attach))) == 0 &&
+           ++tries < SECONDS * 50) {
+        usleep(20000);
+    }
+    expect(rc == -1 ? errno : 0, BLANKET_ENOENT, "detaching");
 }
 
 int main(void)

@@ -20,7 +20,7 @@ back_start() {
 cpus = "0"
 kernel = "/images/vmlinux"
 ramdisk = "/images/l1.img"
-cmdline = "console=hvc0 mitigations=off quiet me=back job=back"
+cmdline = "$linux_pv me=back job=back"
 EOC
   } >/tmp/back.cfg
   xl create -q /tmp/back.cfg || mark problem "the second backend domain isn't created"

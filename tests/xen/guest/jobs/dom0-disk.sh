@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-# L1's dom0: the broker, the administrator's program, and L0's disk in user space.
-: "${me:?}"
-toolstack_start
+# Sourced in L1's dom0: the broker, the administrator's program, and L0's disk in user space.
 mark no-broker "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
 blanketd >/tmp/blanketd.log 2>&1 &
 broker=$!
@@ -40,13 +38,15 @@ wait_for 60 grep -q holding /tmp/hold.log
 kill -9 $broker
 wait $broker
 blanketd >/tmp/blanketd2.log 2>&1 &
+broker=$!
 wait $holder
 mark broker-restarted "$(cat /tmp/hold.log | tr '\n' ' ') $(cat /tmp/blanketd2.log)"
 mark after-restart "$(blanket-disk vbd/51712 read /tmp/disk 2>&1)"
 
 mark revoke "$(blanketctl revoke 0 vbd/51712 2>&1)"
-mark revoked "$(blanket-disk vbd/51712 read /tmp/disk 2>&1)"
+mark revoked "$(blanket-disk -t 3 vbd/51712 read /tmp/disk 2>&1)"
 sleep 2
 mark drained "$(blanketctl list 2>&1)"
 mark audit "$(blanketctl audit 2>&1 | tail -n 3 | tr '\n' ' ')"
 mark limits "$(blanketctl limits 2>&1)"
+rm /tmp/disk /tmp/new

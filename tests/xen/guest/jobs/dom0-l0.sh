@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: MIT
-# L0's dom0: maps pages of a process in L1's dom0, which is killed meanwhile.
+# L0's dom0: an L1 Xen with two disks of L0's, then a plain guest with the one that was measured.
 toolstack_start
-config_l1 l1 blanket holder-l1 >/tmp/l1.cfg
-domain_run l1 900 &
-running=$!
-
-# key NAME: waits for what L1 tells; empty if it doesn't.
-key() {
-  seconds=0
-  while [ $seconds -lt 900 ] && kill -0 $running 2>/dev/null; do
-    xenstore-read "/local/domain/$(xl domid l1 2>/dev/null)/data/$1" 2>/dev/null && break
-    sleep 1
-    seconds=$((seconds + 1))
-  done
-}
-reference=$(key hold)
-if [ -n "$reference" ]; then
-  blanket-mapper "$(xl domid l1)" "$reference" 8 /tmp/go >/tmp/mapper.log 2>&1 &
-  mapper=$!
-  [ "$(key filled)" = yes ] && touch /tmp/go
-  wait $mapper
-  mark mapper "$(cat /tmp/mapper.log), status $?"
-fi
-wait $running
+mark disk "$(cat /sys/block/vda/size) sectors"
+{
+  config_l1 l1 blanket dom0-l1
+  cat <<EOC
+disk = ["format=raw,vdev=xvda,access=rw,target=/dev/vda",
+  "format=raw,vdev=xvdb,access=rw,target=/dev/vdb"]
+EOC
+} >/tmp/l1.cfg
+domain_run l1 900
+blockdev --flushbufs /dev/vda
+echo 3 >/proc/sys/vm/drop_caches
+mark found "$(head -c 2097152 /dev/vda | sha1sum)"
+{
+  config_common plain pvh 192
+  cat <<EOC
+kernel = "/images/vmlinux"
+ramdisk = "/images/leaf.img"
+cmdline = "$linux me=plain job=leaf-speed"
+disk = ["format=raw,vdev=xvda,access=ro,target=/dev/vdb"]
+EOC
+} >/tmp/plain.cfg
+domain_run plain 120
+blockdev --flushbufs /dev/vdb

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: MIT
-# L1's dom0: endpoints that are revoked and devices that go, while they are read from.
-: "${me:?}"
-toolstack_start
-. /bed/driver.sh
-broker_start
-mark mint "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
+# Sourced in L1's dom0: endpoints that are revoked and devices that go, while they are read from.
 mark mint-back "$(blanketctl mint 0 --l0 vbd/51728 2>&1)"
 
 # hold WHAT DEVICE: reads on in the background, and says so.
@@ -56,4 +51,4 @@ ended back
 blanketctl revoke 0 vbd/51728 >/dev/null 2>&1
 blanketctl revoke 0 vbd/51712 >/dev/null 2>&1
 wait_for 60 gone vbd/ || mark problem "not drained: $(blanketctl list | tr '\n' ' ')"
-mark limits "$(blanketctl --json limits | tr -d '\n')"
+mark limits-gone "$(blanketctl --json limits | tr -d '\n')"

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
-# L1's dom0 with one disk of L0's, and a driver domain with another.
-: "${me:?}"
-toolstack_start
-. /bed/driver.sh
-broker_start
+# Sourced in L1's dom0: a disk of L0's here, another in a driver domain, which is hostile.
 mark mint-dom0 "$(blanketctl mint 0 --l0 vbd/51712 2>&1)"
 driver_start
 mark second-owner "$(blanketctl mint "$domid" --l0 vbd/51712 2>&1)"
@@ -44,4 +40,4 @@ else
   mark destroyed "still there: $(xl list | tail -n +2 | tr '\n' ' ') $(blanketctl list 2>&1 | tr '\n' ' ')"
 fi
 mark after "$(blanket-disk vbd/51712 latency 2 2>&1)"
-mark limits "$(blanketctl --json limits | tr -d '\n')"
+mark limits-two "$(blanketctl --json limits | tr -d '\n')"

@@ -14,7 +14,7 @@ driver_start() {
     cat <<EOC
 kernel = "/images/vmlinux"
 ramdisk = "/images/driver.img"
-cmdline = "console=hvc0 mitigations=off quiet me=driver job=driver-guest"
+cmdline = "$linux_pv me=driver job=driver-guest"
 EOC
   } >/tmp/driver.cfg
   xl create -q /tmp/driver.cfg || mark problem "the driver domain isn't created"

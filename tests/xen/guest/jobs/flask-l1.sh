@@ -11,7 +11,7 @@ guest_run() {
     cat <<EOC
 kernel = "/images/vmlinux"
 ramdisk = "/images/flask.img"
-cmdline = "console=hvc0 mitigations=off quiet me=$1 job=flask-guest"
+cmdline = "$linux_pv me=$1 job=flask-guest"
 seclabel = "system_u:system_r:$1"
 EOC
   } >"/tmp/$1.cfg"

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-# L1's dom0: processes with pages at an endpoint are killed; the endpoint's peer is lost, and comes back.
-: "${me:?}"
-toolstack_start
+# Sourced in L1's dom0: processes with pages at an endpoint are killed; the endpoint's peer is lost, and comes back.
 # The kernel says which pages it couldn't take back at once, and when it could.
 echo 'file drivers/xen/grant-table.c +p' >/proc/dynamic_debug/control
 kernel_said() {

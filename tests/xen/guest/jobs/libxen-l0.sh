@@ -31,7 +31,7 @@ mark back-l0 "$(cat /tmp/back)"
   cat <<EOC
 kernel = "/images/vmlinux"
 ramdisk = "/images/user.img"
-cmdline = "console=hvc0 mitigations=off quiet me=user job=libxen-user"
+cmdline = "$linux me=user job=libxen-user"
 disk = ["format=raw,vdev=xvda,access=rw,target=/dev/vda"]
 EOC
 } >/tmp/user.cfg
