@@ -167,7 +167,7 @@ def user_revoked(boot):
 
 
 def speeds(boot, who, what):
-    """Seconds for 16 MiB with readahead; one request at a time: 4 MiB by 128 KiB, and 50 times 4 KiB."""
+    """Seconds for 16 MiB with readahead; one request at a time: 8 MiB by 128 KiB, and 250 times 4 KiB."""
     text = only(boot, who, f"speed-{what}")
     found = re.fullmatch(r"(\d+\.\d+) s (\d+\.\d+) s (\d+\.\d+) s", text)
     expect(found and all(float(part) > 0 for part in found.groups()), f"speed-{what}: {text}")
@@ -215,8 +215,8 @@ def l0_disk_figures(boot):
     rows = {what: speeds(boot, who, what) for who, what in (
         ("l1", "persistent"), ("l1", "granted"), ("l1", "memory"), ("l2-l1", "l2"), ("plain", "blkfront"))}
     for what, (stream, large, small) in rows.items():
-        progress(f"{what:10} 16 MiB with readahead in {stream:.2f} s; one at a time: 4 MiB by 128 KiB in "
-                 f"{large:.2f} s, 4 KiB in {small * 20:.1f} ms")
+        progress(f"{what:10} 16 MiB with readahead in {stream:.2f} s; one at a time: 8 MiB by 128 KiB in "
+                 f"{large:.2f} s, 4 KiB in {small * 4:.1f} ms")
     for other, one in (("memory", "persistent"), ("persistent", "l2"), ("blkfront", "persistent")):
         shares = [f"{100 * base / own:.0f} %" for base, own in zip(rows[other], rows[one])]
         progress(f"{one} has {shares[0]} of the throughput of {other}; by 128 KiB {shares[1]}, by 4 KiB {shares[2]}")

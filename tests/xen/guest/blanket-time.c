@@ -8,7 +8,7 @@
 #include <time.h>
 #include <xen/version.h>
 
-#define ROUNDS 50
+#define ROUNDS 20
 #define CALLS 100
 
 static struct l1 l1;

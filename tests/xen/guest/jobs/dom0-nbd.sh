@@ -43,7 +43,7 @@ calls() {
 
 nbd /dev/nbd1 /tmp/memory.socket /nbd/nbdkit-memory-plugin.so size=32M
 memory=$server
-dd if=/dev/urandom of=/dev/nbd1 bs=1M count=32 2>/dev/null
+dd if=/dev/urandom of=/dev/nbd1 bs=1M count=16 2>/dev/null
 plugin granted
 speed granted /dev/nbd0
 calls granted

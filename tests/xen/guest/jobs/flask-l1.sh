@@ -25,9 +25,10 @@ EOC
   touch "$log"
   tail -n +1 -f "$log" &
   shown=$!
+  path=/local/domain/$(xl domid "$1" || echo none)
   xl unpause "$1"
   seconds=0
-  while xl domid "$1" >/dev/null 2>&1 && [ $seconds -lt 300 ]; do
+  while xenstore-exists "$path" && [ $seconds -lt 300 ]; do
     sleep 1
     seconds=$((seconds + 1))
   done

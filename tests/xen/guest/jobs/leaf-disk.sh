@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A leaf guest: read the disk's first sector, write one sector, read it back from the disk.
 : "${me:?}"
-modules_load
+insmod /modules/*-xen-blkfront.ko
 tries=0
 while [ ! -b /dev/xvda ] && [ $tries -lt 60 ]; do
   sleep 0.25
