@@ -53,7 +53,6 @@ struct disk {
     struct disk_job *jobs;
     /* The thread's alone, without the lock, while it isn't connected. */
     struct blk_frontend *frontend;
-    bool open;              /* the host is */
     uint32_t store_silence; /* milliseconds that the store has been waited for in vain */
     struct blk_frontend_info now;
     struct blk_page *pages; /* free ones, for data when grants aren't persistent */

@@ -74,14 +74,12 @@ static int connect_begin(struct disk *disk)
         fault_set(disk, host->explain(status));
         return status;
     }
-    disk->open = true;
     disk->store_silence = 0;
     config.endpoint = &endpoint;
     config.context = disk;
     status = blk_frontend_create(&config, &disk->frontend);
     if (status != 0) {
         disk->frontend = NULL;
-        disk->open = false;
         host->close(host->context);
         fault_set(disk, "the store doesn't let us in");
     }
@@ -145,7 +143,6 @@ static void connection_drop(struct disk *disk)
     disk_parts_abandon(disk, -BLANKET_ENOTCONN);
     disk_pages_free(disk);
     host->close(host->context);
-    disk->open = false;
     disk->stats.requests += stats.requests;
     disk->stats.segments += stats.segments;
     disk->stats.doorbells += stats.doorbells;
