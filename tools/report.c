@@ -13,22 +13,16 @@ static void devices_take(struct report *report, const struct world *world)
     memset(&report->frontends, 0, sizeof(report->frontends));
     memset(&report->backends, 0, sizeof(report->backends));
     for (uint32_t i = 0; i < world->config.guests; i++) {
-        struct blk_frontend_stats front;
         struct blk_backend_stats back;
 
         memset(&back, 0, sizeof(back));
         if (world->guests[i].frontend == NULL) {
             continue; /* the job failed: nothing will be printed */
         }
-        blk_frontend_stats(world->guests[i].frontend, &front);
+        blk_frontend_stats_add(world->guests[i].frontend, &report->frontends);
         if (world->guests[i].backend != NULL) {
             blk_backend_stats(world->guests[i].backend, &back);
         }
-        report->frontends.requests += front.requests;
-        report->frontends.segments += front.segments;
-        report->frontends.doorbells += front.doorbells;
-        report->frontends.grants += front.grants;
-        report->frontends.ends += front.ends;
         report->backends.requests += back.requests;
         report->backends.doorbells += back.doorbells;
         report->backends.maps += back.maps;

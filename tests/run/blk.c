@@ -577,6 +577,16 @@ static void test_bad_responses(void **state)
     }
 }
 
+/* A request of one page, which tells `told`. */
+static void request_make(struct blk_request *request, struct blk_segment *segment, struct told *told)
+{
+    assert_int_equal(bed_page_alloc(&bed, &segment->page), 0);
+    request->segments = segment;
+    request->segment_count = 1;
+    request->done = note_told;
+    request->context = told;
+}
+
 /* The true answer to one of two requests, twice: the second fits none. */
 static void test_answer_twice(void **state)
 {
@@ -589,11 +599,7 @@ static void test_answer_twice(void **state)
     memset(requests, 0, sizeof(requests));
     bed_connect(&bed);
     for (uint32_t i = 0; i < 2; i++) {
-        assert_int_equal(bed_page_alloc(&bed, &segments[i].page), 0);
-        requests[i].segments = &segments[i];
-        requests[i].segment_count = 1;
-        requests[i].done = note_told;
-        requests[i].context = &told;
+        request_make(&requests[i], &segments[i], &told);
         assert_int_equal(blk_frontend_submit(bed.frontend, &requests[i]), 0);
     }
     (void)blk_frontend_poll(bed.frontend);
@@ -639,11 +645,7 @@ static void test_event_when_wanted(void **state)
     bed.front.depth = 3;
     bed_connect(&bed);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_int_equal(bed_page_alloc(&bed, &segments[i].page), 0);
-        requests[i].segments = &segments[i];
-        requests[i].segment_count = 1;
-        requests[i].done = note_told;
-        requests[i].context = &told;
+        request_make(&requests[i], &segments[i], &told);
         responses_wanted = cases[i].wanted;
         assert_int_equal(blk_frontend_submit(bed.frontend, &requests[i]), 0);
         while (blk_frontend_poll(bed.frontend) > 0) {

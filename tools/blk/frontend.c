@@ -221,6 +221,16 @@ void blk_frontend_stats(const struct blk_frontend *frontend, struct blk_frontend
     *stats = frontend->stats;
 }
 
+void blk_frontend_stats_add(const struct blk_frontend *frontend, struct blk_frontend_stats *stats)
+{
+    stats->requests += frontend->stats.requests;
+    stats->segments += frontend->stats.segments;
+    stats->doorbells += frontend->stats.doorbells;
+    stats->grants += frontend->stats.grants;
+    stats->ends += frontend->stats.ends;
+    stats->bad_responses += frontend->stats.bad_responses;
+}
+
 const char *blk_frontend_backend(const struct blk_frontend *frontend)
 {
     static const char *const names[] = {"Unknown",     "Initialising",  "InitWait",

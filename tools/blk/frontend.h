@@ -114,6 +114,8 @@ enum blk_frontend_state blk_frontend_state(const struct blk_frontend *frontend);
 const char *blk_frontend_error(const struct blk_frontend *frontend);
 void blk_frontend_info(const struct blk_frontend *frontend, struct blk_frontend_info *info);
 void blk_frontend_stats(const struct blk_frontend *frontend, struct blk_frontend_stats *stats);
+/* The same, added to what is in stats. */
+void blk_frontend_stats_add(const struct blk_frontend *frontend, struct blk_frontend_stats *stats);
 /* What it waits for while it is STARTING or CLOSING, for people. Static: XenbusState* as a word. */
 const char *blk_frontend_backend(const struct blk_frontend *frontend);
 /* Pages of its own that the backend may still use. */

@@ -12,7 +12,7 @@
 
 /* What one caller waits for. */
 struct disk_job {
-    struct disk_job *next, **place; /* of all that aren't done; what points to it */
+    struct disk_job *next, **place; /* of all that are asked for; what points to it */
     enum blk_operation operation;
     uint8_t *buffer;
     uint64_t offset;

@@ -120,7 +120,6 @@ static int connect_end(struct disk *disk)
 /* The connection is over; what hangs on it, too. With the lock. */
 static void connection_drop(struct disk *disk)
 {
-    struct blk_frontend_stats stats;
     const char *error = blk_frontend_error(disk->frontend);
     const struct disk_host *host = disk->config.host;
     bool was = disk->connected;
@@ -137,18 +136,12 @@ static void connection_drop(struct disk *disk)
         }
     }
     disk_parts_fail(disk, -BLANKET_ENOTCONN);
-    blk_frontend_stats(disk->frontend, &stats);
+    blk_frontend_stats_add(disk->frontend, &disk->stats);
     blk_frontend_destroy(disk->frontend);
     disk->frontend = NULL;
     disk_parts_abandon(disk, -BLANKET_ENOTCONN);
     disk_pages_free(disk);
     host->close(host->context);
-    disk->stats.requests += stats.requests;
-    disk->stats.segments += stats.segments;
-    disk->stats.doorbells += stats.doorbells;
-    disk->stats.grants += stats.grants;
-    disk->stats.ends += stats.ends;
-    disk->stats.bad_responses += stats.bad_responses;
 }
 
 /* ---- the thread ---- */
