@@ -121,14 +121,20 @@ cmdline = "$linux_pv initcall_blacklist=cmos_init me=$1 job=$3"
 EOF
 }
 
-# config_leaf NAME JOB: a PV guest without guests.
-config_leaf() {
-  config_common "$1" pv 192
+# config_guest NAME TYPE MEBIBYTES IMAGE JOB: a guest without guests.
+config_guest() {
+  config_common "$1" "$2" "$3"
+  case $2 in pv) told=$linux_pv ;; *) told=$linux ;; esac
   cat <<EOF
 kernel = "/images/vmlinux"
-ramdisk = "/images/leaf.img"
-cmdline = "$linux_pv me=$1 job=$2"
+ramdisk = "/images/$4.img"
+cmdline = "$told me=$1 job=$5"
 EOF
+}
+
+# config_leaf NAME JOB: a PV guest with nothing but busybox.
+config_leaf() {
+  config_guest "$1" pv 192 leaf "$2"
 }
 
 # domain_run NAME SECONDS: create the domain of /tmp/NAME.cfg, show its console, wait until it's gone.

@@ -15,13 +15,8 @@ says() {
 # back_start: the domain `back` with a disk of 16 MiB, which vdev=xvdb of an L1 names as its backend.
 back_start() {
   {
-    config_common back pv 384
-    cat <<EOC
-cpus = "0"
-kernel = "/images/vmlinux"
-ramdisk = "/images/l1.img"
-cmdline = "$linux_pv me=back job=back"
-EOC
+    config_guest back pv 384 l1 back
+    echo 'cpus = "0"'
   } >/tmp/back.cfg
   xl create -q /tmp/back.cfg || mark problem "the second backend domain isn't created"
   console_show back

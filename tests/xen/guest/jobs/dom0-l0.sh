@@ -14,13 +14,8 @@ blockdev --flushbufs /dev/vda
 echo 3 >/proc/sys/vm/drop_caches
 mark found "$(head -c 2097152 /dev/vda | sha1sum)"
 {
-  config_common plain pvh 192
-  cat <<EOC
-kernel = "/images/vmlinux"
-ramdisk = "/images/leaf.img"
-cmdline = "$linux me=plain job=leaf-speed"
-disk = ["format=raw,vdev=xvda,access=ro,target=/dev/vdb"]
-EOC
+  config_guest plain pvh 192 leaf leaf-speed
+  echo 'disk = ["format=raw,vdev=xvda,access=ro,target=/dev/vdb"]'
 } >/tmp/plain.cfg
 domain_run plain 120
 blockdev --flushbufs /dev/vdb

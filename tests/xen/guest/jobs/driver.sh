@@ -9,14 +9,7 @@ broker_start() {
 
 # driver_start: the domain, which waits for its steps; its number in $domid.
 driver_start() {
-  {
-    config_common driver pv 192
-    cat <<EOC
-kernel = "/images/vmlinux"
-ramdisk = "/images/driver.img"
-cmdline = "$linux_pv me=driver job=driver-guest"
-EOC
-  } >/tmp/driver.cfg
+  config_guest driver pv 192 driver driver-guest >/tmp/driver.cfg
   xl create -q /tmp/driver.cfg || mark problem "the driver domain isn't created"
   touch /var/log/xen/console/guest-driver.log
   tail -n +1 -f /var/log/xen/console/guest-driver.log &

@@ -7,13 +7,8 @@ mark enforce "$(xl getenforce 2>&1)"
 # guest_run TYPE: a guest whose endpoint is minted before it runs.
 guest_run() {
   {
-    config_common "$1" pv 192
-    cat <<EOC
-kernel = "/images/vmlinux"
-ramdisk = "/images/flask.img"
-cmdline = "$linux_pv me=$1 job=flask-guest"
-seclabel = "system_u:system_r:$1"
-EOC
+    config_guest "$1" pv 192 flask flask-guest
+    echo "seclabel = \"system_u:system_r:$1\""
   } >"/tmp/$1.cfg"
   if ! xl create -p -q "/tmp/$1.cfg"; then
     mark problem "xl create $1 failed"

@@ -27,13 +27,8 @@ mark back-l0 "$(cat /tmp/back)"
   mark back-user "$(blanket-mapper back "$domid" 2>&1)"
 ) &
 {
-  config_common user pvh 512
-  cat <<EOC
-kernel = "/images/vmlinux"
-ramdisk = "/images/user.img"
-cmdline = "$linux me=user job=libxen-user"
-disk = ["format=raw,vdev=xvda,access=rw,target=/dev/vda"]
-EOC
+  config_guest user pvh 512 user libxen-user
+  echo 'disk = ["format=raw,vdev=xvda,access=rw,target=/dev/vda"]'
 } >/tmp/user.cfg
 domain_run user 300
 blockdev --flushbufs /dev/vda
