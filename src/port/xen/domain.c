@@ -111,14 +111,17 @@ static int is_bound(const struct blanket_domain *b, uint32_t port)
            ACCESS_ONCE(evtchn_from_port(b->domain, number)->state) == ECS_INTERDOMAIN;
 }
 
-/* 1: whoever had bound the channel has it no more; said once. */
+/* 1: whoever has pages now had bound the channel, and has it no more; said once. */
 static int binding_ended(struct blanket_domain *b, uint32_t port)
 {
+    uint64_t age = ACCESS_ONCE(b->own_age);
+
     if (is_bound(b, port)) {
-        ACCESS_ONCE(b->channels[port].bound) = 1;
+        ACCESS_ONCE(b->channels[port].bound) = age;
         return 0;
     }
-    return ACCESS_ONCE(b->channels[port].bound) && xchg(&b->channels[port].bound, 0);
+    return age != 0 && ACCESS_ONCE(b->channels[port].bound) == age &&
+           cmpxchg(&b->channels[port].bound, age, 0) == age;
 }
 
 /* All bindings of a domain that have ended since the last look. */
@@ -133,15 +136,32 @@ static void settle(struct blanket_xen *x, struct blanket_domain *b, uint32_t bud
 
 void blanket_xen_own_pin(struct blanket_xen *x, struct blanket_domain *b)
 {
+    unsigned long flags;
+    uint64_t age;
+
+    spin_lock_irqsave(&b->lock, flags);
+    b->own_age += b->own_pins++ == 0;
+    age = b->own_age;
+    spin_unlock_irqrestore(&b->lock, flags);
     /* Who grants now may be gone before anybody looks the next time. */
     for (uint32_t port = 0; port < b->port_count; port++) {
         if (is_bound(b, port)) {
-            ACCESS_ONCE(b->channels[port].bound) = 1;
+            ACCESS_ONCE(b->channels[port].bound) = age;
         }
     }
     if (atomic_inc_return(&x->own_pins) == 1) {
         set_timer(&x->watch_timer, NOW() + MILLISECS(WATCH_MS));
     }
+}
+
+void blanket_xen_own_unpin(struct blanket_xen *x, struct blanket_domain *b)
+{
+    unsigned long flags;
+
+    spin_lock_irqsave(&b->lock, flags);
+    b->own_pins--;
+    spin_unlock_irqrestore(&b->lock, flags);
+    atomic_dec(&x->own_pins);
 }
 
 void blanket_xen_watch(struct blanket_xen *x)

@@ -28,13 +28,15 @@
 /* A port's event channel in its domain. */
 struct blanket_channel {
     uint32_t number; /* 0: none yet */
-    uint32_t bound;  /* atomic: it was seen bound, and its end not yet */
+    uint64_t bound;  /* atomic: own_age when it was seen bound, and its end not yet; 0: not seen */
 };
 
 /* A domain's: from its first attach until its last reference is gone. */
 struct blanket_domain {
     struct domain *domain;
-    spinlock_t lock;      /* interrupt-safe: the channels' numbers */
+    spinlock_t lock;      /* interrupt-safe: the channels' numbers, own_pins, own_age */
+    uint32_t own_pins;    /* its pages that it named by its own grants */
+    uint64_t own_age;     /* how often there came to be some; an end of a channel seen before is nobody's */
     uint32_t attached;    /* atomic: the level knows it, `id` is valid; it holds a domain reference */
     uint32_t id;
     uint32_t port_count;  /* of `channels` */
@@ -77,7 +79,7 @@ struct blanket_xen {
     spinlock_t service_lock, native_lock, trace_lock;
     struct tasklet worker;
     struct timer timer;
-    atomic_t own_pins;       /* pages that were named by grants of their domain's own */
+    atomic_t own_pins;       /* of all domains */
     struct tasklet watcher;  /* while there are any: blanket_xen_watch */
     struct timer watch_timer;
     struct blanket_xen_minted minted[BLANKET_XEN_ENDPOINTS];
@@ -125,9 +127,9 @@ static inline uint64_t blanket_xen_scope(uint32_t peer, uint64_t native)
     return peer == BLANKET_XEN_NO_PEER ? (1ull << 32) | (uint32_t)native : peer;
 }
 
-/* A page is named by its domain's own grant: who has bound the domain's channels is noted. The pin's end
- * takes one from x->own_pins. */
+/* A page is named by its domain's own grant, until the unpin: who has bound the domain's channels is noted. */
 void blanket_xen_own_pin(struct blanket_xen *x, struct blanket_domain *b);
+void blanket_xen_own_unpin(struct blanket_xen *x, struct blanket_domain *b);
 
 /* Which bindings of domains' channels have ended: the pages of whoever had them are given up. */
 void blanket_xen_watch(struct blanket_xen *x);

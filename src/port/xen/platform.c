@@ -106,7 +106,7 @@ static void let_go(struct blanket_xen *x, struct domain *d, uint64_t cookie)
 {
     if (cookie & COOKIE_GRANT) {
         blanket_grant_release(d, (uint32_t)cookie, cookie & COOKIE_READONLY);
-        atomic_dec(&x->own_pins);
+        blanket_xen_own_unpin(x, d->blanket);
     }
 }
 
