@@ -7,11 +7,11 @@
  */
 #define NBDKIT_API_VERSION 2
 #include "host.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <nbdkit-plugin.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -118,9 +118,11 @@ static int plugin_get_ready(void)
  */
 static void memory_prepare(void)
 {
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    int error = memory_lock();
+
+    if (error != 0) {
         nbdkit_error("memory can't be locked (%s): swapping to this disk may block for ever",
-                     strerror(errno));
+                     strerror(error));
     }
     if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) {
         nbdkit_error("we can't be an I/O flusher (%s): writing to this disk may block for ever",
