@@ -28,12 +28,12 @@ CPU = ("EPYC,+svm,+npt,-cx16,-smap,-rdtscp,-monitor,-xsave,-xsaveopt,-xsavec,-xg
 # L0 stays quiet about its guests: it would print a line for each exit of a nested guest. Dom0 is pinned, and
 # an L1 to the other CPU (lib.sh): an L1 that moved to a CPU that ran a PV domain was seen to exit with L0's
 # own registers for its state, which kills it.
-XEN = ("com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=none dom0_mem=1024M,max:1024M "
+XEN = ("com1=115200,8n1 console=com1 loglvl=warning guest_loglvl=none dom0_mem=640M,max:640M "
        "dom0_max_vcpus=1 dom0_vcpus_pin spec-ctrl=no cpuidle=0")
-DOM0 = "console=hvc0 mitigations=off quiet nofsgsbase slub_debug=F rodata=off me=l0"
+DOM0 = "console=hvc0 mitigations=off quiet nofsgsbase slub_debug=F rodata=off cryptomgr.notests me=l0"
 
 SECTOR = 512
-DISK_SECTORS = 65536
+DISK_SECTORS = 32768
 
 MARK = re.compile(r"BLANKET-TEST (\S+) (\S+) ?(.*)$")
 DEAD = re.compile(r"Kernel panic|Panic on CPU|FATAL TRAP|Xen BUG at|Oops:")
@@ -126,7 +126,7 @@ def _command(job, images, initrd, boot):
     dom0 = f"{DOM0} job={job.name}"
     # A run that is killed leaves no QEMU behind.
     return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "15", QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
-            "-accel", "tcg,thread=multi", "-smp", "2", "-m", "4G",
+            "-accel", "tcg,thread=multi", "-smp", "2", "-m", "2560M",
             "-display", "none", "-vga", "none", "-net", "none", "-no-reboot", "-monitor", "none",
             "-serial", "stdio",
             *_drive("disk", boot.disk), *(_drive("files", boot.files) if job.files else ()),

@@ -22,6 +22,7 @@ PLUGIN = "tools/nbdkit-blanket/nbdkit-blanket-plugin.so"
 # This machine's own: the guests' libc is of the same distribution.
 NBD_PROGRAMS = ("nbdkit", "nbd-client")
 WRITTEN = 2 << 20
+FILES = 32 << 20  # of the disk with a file system
 
 
 def extended(fetched, images):
@@ -50,7 +51,7 @@ def file_system(path):
                  for file in sorted(files.rglob("*")) if file.is_file()]
         (Path(directory) / "sums").write_text("".join(lines))
         path.write_bytes(b"")
-        os.truncate(path, machine.DISK_SECTORS * machine.SECTOR)
+        os.truncate(path, FILES)
         _run("mke2fs", "-q", "-t", "ext4", "-d", directory, str(path))
 
 
@@ -186,7 +187,7 @@ def calls(boot, kind):
 @check(job=DOM0)
 def l2_on_an_l0_disk(boot):
     """A PV guest of L1 mounts L0's disk by nbdkit, nbd and L1's blkback: reads, writes; L0 sees it, clean."""
-    expect(only(boot, "l1", "size-persistent") == str(machine.DISK_SECTORS), "nbd0 has another size")
+    expect(only(boot, "l1", "size-persistent") == str(FILES // machine.SECTOR), "nbd0 has another size")
     sums = re.fullmatch(r"(\d+) of (\d+), *", only(boot, "l2-l1", "sums"))
     expect(sums and sums[1] == sums[2] and int(sums[1]) > 100,
            f"L2 read other bytes than there are: {only(boot, 'l2-l1', 'sums')}")
@@ -224,4 +225,4 @@ def l0_disk_figures(boot):
         each, mebibyte = calls(boot, kind)
         progress(f"{kind}: {each:.2f} hypercalls into L1 Xen for a read of 4 KiB, {mebibyte:.1f} for a MiB; "
                  "one of them, the doorbell, is one of L0's, too")
-    expect(calls(boot, "persistent")[0] < 1.1, "with persistent grants more than the doorbell crosses")
+    expect(0.9 < calls(boot, "persistent")[0] < 1.1, "with persistent grants something else than the doorbell crosses")

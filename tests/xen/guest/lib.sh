@@ -2,8 +2,10 @@
 # What the jobs share. Sourced by /init, in busybox's sh; $me and $job are its.
 : "${me:?}"
 
-# What every Linux is told. For the emulator's sake: a check of all page tables (rodata) takes a second.
-linux="console=hvc0 mitigations=off quiet rodata=off"
+# What every Linux is told. For the emulator's sake: a check of all page tables (rodata), tests of ciphers, a tracer's
+# events and certificates take a second or half of one each, and an L1 has no CMOS clock.
+linux="console=hvc0 mitigations=off quiet rodata=off cryptomgr.notests"
+linux="$linux initcall_blacklist=crypto_kdf108_init,init_blk_tracer,load_system_certificate_list,cmos_init"
 # A PV guest, too: with fsgsbase each change of context reads an MSR, which Xen emulates; without cx16 (machine.py) each
 # allocation clears the interrupt flag, which Xen emulates, but not in a debug mode (slub_debug). And without the flag
 # of a TSC (clearcpuid) it doesn't measure that against the PIT, which an L1 hasn't: 100,000 reads of its port, each
@@ -48,16 +50,19 @@ reads() {
 }
 
 # speed WHAT DEVICE [WHAT DEVICE]...: of each device seconds for 16 MiB with readahead, as a file system reads, for 8 MiB
-# by 128 KiB and for 250 times 4 KiB, the latter two one request at a time. The least of two rounds, in each of which one device follows the other, after one that isn't measured: an emulator translates code when it first runs, and its
-# machine isn't alone on its own. A network block device would cut what it's asked into requests of 128 KiB.
+# by 128 KiB and for 250 times 4 KiB, the latter two one request at a time. The least of two rounds, in each of which one
+# device follows the other, after a short one that isn't measured: an emulator translates code when it first runs, and
+# its machine isn't alone on its own. A network block device would cut what it's asked into requests of 128 KiB.
 speed() {
   for round in 0 1 2; do
+    part=$((round == 0 ? 8 : 1))
     set -- "$@" end
     while [ "$1" != end ]; do
       queue=/sys/block/${2#/dev/}/queue
       echo 4096 >"$queue/read_ahead_kb"
       case $2 in /dev/nbd*) echo 1024 >"$queue/max_sectors_kb" ;; esac
-      echo "$(reads "$2" 1M 16) $(reads "$2" 128k 64 iflag=direct) $(reads "$2" 4k 250 iflag=direct)" >>"/tmp/speed-$1-$round"
+      echo "$(reads "$2" 1M $((16 / part))) $(reads "$2" 128k $((64 / part)) iflag=direct)" \
+        "$(reads "$2" 4k $((250 / part)) iflag=direct)" >"/tmp/speed-$1-$round"
       set -- "$@" "$1" "$2"
       shift 2
     done
@@ -87,7 +92,8 @@ toolstack_start() {
   xen-init-dom0 >/dev/null
   xenconsoled --log=guest --log-dir=/var/log/xen/console --pid-file=/run/xenconsoled.pid
   mark toolstack "$(xenstore-read /local/domain/0/name)," \
-    "xen $(xl info xen_version), capabilities $(cat /proc/xen/capabilities)"
+    "xen $(cd /sys/hypervisor/version && cat major minor extra | awk '
+      { printf "%s%s", NR == 2 ? "." : "", $0 }'), capabilities $(cat /proc/xen/capabilities)"
 }
 
 # config_common NAME TYPE MEBIBYTES: the first lines of a domain's configuration.
@@ -107,17 +113,18 @@ EOF
 # config_l1 NAME XEN JOB [XEN-ARGUMENTS]: an L1 Xen with its dom0, as a PVH domain. xl's slot for the
 # PV shim starts an ELF file by its PVH entry with two modules, which is what a Xen with a dom0 wants;
 # without "pv-shim" on its command line it's an ordinary Xen. Its idle is a plain HLT (cpuidle): that of ACPI
-# reads a timer twice, each an exit.
+# reads a timer twice, each an exit. Its dom0 has little memory: half of a PV Linux's start are the tables of
+# its pages; of that it needs nothing for DMA (swiotlb, 64 MiB otherwise).
 config_l1() {
-  config_common "$1" pvh 1536
+  config_common "$1" pvh 1024
   cat <<EOF
 cpus = "1"
 pvshim = 1
 pvshim_path = "/images/xen-$2"
-pvshim_cmdline = "console=pv spec-ctrl=no cpuidle=0 dom0_mem=768M,max:768M dom0_max_vcpus=1 $4"
+pvshim_cmdline = "console=pv spec-ctrl=no cpuidle=0 dom0_mem=384M,max:384M dom0_max_vcpus=1 $4"
 kernel = "/images/vmlinux"
 ramdisk = "/images/l1.img"
-cmdline = "$linux_pv initcall_blacklist=cmos_init me=$1 job=$3"
+cmdline = "$linux_pv swiotlb=2048 me=$1 job=$3"
 EOF
 }
 
@@ -134,25 +141,29 @@ EOF
 
 # config_leaf NAME JOB: a PV guest with nothing but busybox.
 config_leaf() {
-  config_guest "$1" pv 192 leaf "$2"
+  config_guest "$1" pv 128 leaf "$2"
 }
 
-# domain_run NAME SECONDS: create the domain of /tmp/NAME.cfg, show its console, wait until it's gone.
-domain_run() {
-  log=/var/log/xen/console/guest-$1.log
-  if ! xl create -q "/tmp/$1.cfg"; then
-    mark problem "xl create $1 failed"
-    tail -n 20 /var/log/xen/*.log
-    return 1
-  fi
-  mark created "$1"
+# console_more: what a domain has said since the last time, from descriptor 3. In the shell itself, since a program once
+# a second would take a part of the CPU that the domain runs on.
+console_more() {
+  while IFS= read -r line; do
+    echo "$begun$line"
+    begun=
+  done <&3
+  begun=$begun$line
+}
+
+# domain_wait NAME SECONDS: show a domain's console until it's gone; how long that took, in $seconds.
+domain_wait() {
   path=/local/domain/$(xl domid "$1" || echo none)
+  log=/var/log/xen/console/guest-$1.log
   touch "$log"
-  tail -n +1 -f "$log" &
-  shown=$!
-  seconds=0
-  # xl itself would take a good part of the CPU that the domain runs on.
+  exec 3<"$log"
+  begun='' seconds=0
+  # As for xl itself.
   while xenstore-exists "$path"; do
+    console_more
     if [ $seconds -ge "$2" ]; then
       mark problem "$1 is still there after $2 s"
       xl destroy "$1"
@@ -160,8 +171,18 @@ domain_run() {
     sleep 1
     seconds=$((seconds + 1))
   done
-  # busybox's tail looks once a second.
-  sleep 1
-  kill $shown
+  console_more
+  exec 3<&-
+}
+
+# domain_run NAME SECONDS: create the domain of /tmp/NAME.cfg, show its console, wait until it's gone.
+domain_run() {
+  if ! xl create -q "/tmp/$1.cfg"; then
+    mark problem "xl create $1 failed"
+    tail -n 20 /var/log/xen/*.log
+    return 1
+  fi
+  mark created "$1"
+  domain_wait "$1" "$2"
   mark gone "$1"
 }

@@ -32,7 +32,7 @@ mark after-kill "$(blanket-disk vbd/51712 read /tmp/disk 2>&1)"
 mark after-kill-sum "$(head -c 2097152 /tmp/disk | sha1sum)"
 
 # The broker dies and comes again, under a disk in use.
-blanket-disk vbd/51712 hold 8 >/tmp/hold.log 2>&1 &
+blanket-disk vbd/51712 hold 5 >/tmp/hold.log 2>&1 &
 holder=$!
 wait_for 60 grep -q holding /tmp/hold.log
 kill -9 $broker

@@ -8,10 +8,12 @@ nbd() {
   device=$1
   socket=$2
   shift 2
-  nbdkit -f -U "$socket" "$@" >>/tmp/nbdkit.log 2>&1 &
+  # Locked memory (docs/xen-user.md) has its threads' stacks in it.
+  (ulimit -s 512 && exec nbdkit -f -U "$socket" "$@") >>/tmp/nbdkit.log 2>&1 &
   server=$!
   wait_for 60 test -S "$socket" || mark problem "nbdkit: $(tail -n 1 /tmp/nbdkit.log)"
-  nbd-client -unix "$socket" "$device" >/tmp/client.log 2>&1 || mark problem "nbd-client: $(tail -n 1 /tmp/client.log)"
+  nbd-client -unix "$socket" "$device" >/tmp/client.log 2>&1 ||
+    mark problem "nbd-client: $(tail -n 1 /tmp/client.log) $(tail -n 1 /tmp/nbdkit.log)"
 }
 
 # count: hypercalls of L1's domains so far.

@@ -7,7 +7,7 @@ mark enforce "$(xl getenforce 2>&1)"
 # guest_run TYPE: a guest whose endpoint is minted before it runs.
 guest_run() {
   {
-    config_guest "$1" pv 192 flask flask-guest
+    config_guest "$1" pv 128 flask flask-guest
     echo "seclabel = \"system_u:system_r:$1\""
   } >"/tmp/$1.cfg"
   if ! xl create -p -q "/tmp/$1.cfg"; then
@@ -16,19 +16,8 @@ guest_run() {
   fi
   mark "label-$1" "$(xl list -Z "$1" | tail -n 1)"
   mark "mint-$1" "$(blanket-flask mint "$(xl domid "$1")" 2>&1)"
-  log=/var/log/xen/console/guest-$1.log
-  touch "$log"
-  tail -n +1 -f "$log" &
-  shown=$!
-  path=/local/domain/$(xl domid "$1" || echo none)
   xl unpause "$1"
-  seconds=0
-  while xenstore-exists "$path" && [ $seconds -lt 300 ]; do
-    sleep 1
-    seconds=$((seconds + 1))
-  done
-  sleep 1
-  kill $shown
+  domain_wait "$1" 100
   mark gone "$1 after $seconds s"
 }
 guest_run domU_t

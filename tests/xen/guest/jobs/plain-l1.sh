@@ -4,7 +4,7 @@
 toolstack_start
 mark discovery "$(blanket-discover)"
 mark wrong-magic "$(blanket-discover --wrong-magic)"
-dd if=/dev/zero of=/tmp/disk bs=1M count=16 2>/dev/null
+dd if=/dev/zero of=/tmp/disk bs=1M count=4 2>/dev/null
 printf 'label of the disk in %s' "$me" | dd of=/tmp/disk conv=notrunc 2>/dev/null
 cp /tmp/disk /tmp/disk.before
 {
