@@ -2,10 +2,11 @@
 # What the jobs share. Sourced by /init, in busybox's sh; $me and $job are its.
 : "${me:?}"
 
-# What every Linux is told. For the emulator's sake: a check of all page tables (rodata), tests of ciphers, a tracer's
-# events and certificates take a second or half of one each, and an L1 has no CMOS clock.
+# What every Linux is told. For the emulator's sake: a check of all page tables (rodata), tests of ciphers, tracers'
+# events, certificates and serial ports take up to a second each, and an L1 has no CMOS clock.
 linux="console=hvc0 mitigations=off quiet rodata=off cryptomgr.notests"
-linux="$linux initcall_blacklist=crypto_kdf108_init,init_blk_tracer,load_system_certificate_list,cmos_init"
+linux="$linux initcall_blacklist=crypto_kdf108_init,init_blk_tracer,init_kprobe_trace,serial8250_init"
+linux="$linux initcall_blacklist=load_system_certificate_list,cmos_init"
 # A PV guest, too: with fsgsbase each change of context reads an MSR, which Xen emulates; without cx16 (machine.py) each
 # allocation clears the interrupt flag, which Xen emulates, but not in a debug mode (slub_debug). And without the flag
 # of a TSC (clearcpuid) it doesn't measure that against the PIT, which an L1 hasn't: 100,000 reads of its port, each
