@@ -50,6 +50,7 @@ class Job:
     extend: object = None  # of (fetched, images): a folder with other images for L0; or none
     alone: bool = False    # it measures: no other boot at the same time
     files: object = None   # of a path: makes a second disk of L0's there
+    nice: int = 15         # less for one whose CPUs wait for each other all the time: another boot would get in between
 
 
 @dataclass
@@ -125,7 +126,7 @@ def _command(job, images, initrd, boot):
     # A comma ends a module's string for QEMU, so no argument has one.
     dom0 = f"{DOM0} job={job.name}"
     # A run that is killed leaves no QEMU behind.
-    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "15", QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
+    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", str(job.nice), QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
             "-accel", "tcg,thread=multi", "-smp", "2", "-m", "2560M",
             "-display", "none", "-vga", "none", "-net", "none", "-no-reboot", "-monitor", "none",
             "-serial", "stdio",
