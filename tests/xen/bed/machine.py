@@ -102,9 +102,9 @@ def boot(job, images, logs, stopping):
         image.for_boot(images, initrd)
     progress(f"booting {name} (at most {job.seconds} s); serial log: {result.log}")
     started = time.monotonic()
+    # A group of its own, for its end; no session, whose share Linux would make equal to every other's (autogroup).
     qemu = subprocess.Popen(_command(job, images, initrd, result), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            start_new_session=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0)
     try:
         with open(result.log, "w", encoding="utf-8") as log:
             result.failure = _follow(qemu, job, log, result.marks, stopping)
