@@ -37,7 +37,7 @@ def _extend(fetched, base, target):
     image.into_l1(base, target, extra)
 
 
-DOMAINS = machine.Job("domains-l0", 1200, ("blanket",), extended, nice=10)
+DOMAINS = machine.Job("domains-l0", 1200, ("blanket",), extended)
 
 LIMITS = ("grants", "ports", "closing", "zombies")
 # What a view shows of whom a disk is from and for: nothing.

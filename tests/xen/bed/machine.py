@@ -50,7 +50,6 @@ class Job:
     extend: object = None  # of (fetched, images): a folder with other images for L0; or none
     alone: bool = False    # it measures: no other boot at the same time
     files: object = None   # of a path: makes a second disk of L0's there
-    nice: int = 15         # less for one whose CPUs wait for each other all the time: another boot would get in between
 
 
 @dataclass
@@ -102,9 +101,9 @@ def boot(job, images, logs, stopping):
         image.for_boot(images, initrd)
     progress(f"booting {name} (at most {job.seconds} s); serial log: {result.log}")
     started = time.monotonic()
-    # A group of its own, for its end; no session, whose share Linux would make equal to every other's (autogroup).
     qemu = subprocess.Popen(_command(job, images, initrd, result), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            start_new_session=True)
     try:
         with open(result.log, "w", encoding="utf-8") as log:
             result.failure = _follow(qemu, job, log, result.marks, stopping)
@@ -126,7 +125,7 @@ def _command(job, images, initrd, boot):
     # A comma ends a module's string for QEMU, so no argument has one.
     dom0 = f"{DOM0} job={job.name}"
     # A run that is killed leaves no QEMU behind.
-    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", str(job.nice), QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
+    return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "15", QEMU, "-M", "q35,hpet=on", "-cpu", CPU,
             "-accel", "tcg,thread=multi", "-smp", "2", "-m", "2560M",
             "-display", "none", "-vga", "none", "-net", "none", "-no-reboot", "-monitor", "none",
             "-serial", "stdio",
