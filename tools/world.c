@@ -12,7 +12,7 @@
 #define PORTS 8u          /* of an end: the store's and the ring's, and room to spare */
 #define GRANTS_MAX 8192u  /* of a guest */
 #define GRANTS_SUM 16384u /* of all */
-#define GRANTS_LIBXEN 272u /* taking a page of gntalloc and giving it back are ten system calls */
+#define GRANTS_LIBXEN 272u /* of gntalloc's 1024; to take one and give it back are ten system calls */
 #define HANDLE_FIRST 51712u /* xvda */
 #define HANDLE_STEP 16u
 #define DOMID 1u /* of the lowest level, as the provider sees it */

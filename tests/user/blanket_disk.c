@@ -4,8 +4,7 @@
  *
  *   blanket-disk NAME read FILE [persistent|granted]    the whole disk, by requests of 1 MiB
  *   blanket-disk NAME write FILE [persistent|granted]   FILE to the disk's beginning, and flush
- *   blanket-disk NAME hold SECONDS [MILLISECONDS]       connect, read all the time (with a rest after
- *                                                       each read), and stay
+ *   blanket-disk NAME hold SECONDS                      connect, read all the time, and stay
  *   blanket-disk NAME latency SECONDS                   reads of 4 KiB, one at a time: median and 99 %
  *
  * -t SECONDS in front: how long to wait for the connection (120).
@@ -64,11 +63,9 @@ static int disk_write(struct disk *disk, FILE *file, uint8_t *buffer)
     return disk_flush(disk) != 0;
 }
 
-static int disk_hold(struct disk *disk, char **arguments, uint64_t size, uint8_t *buffer)
+static int disk_hold(struct disk *disk, const char *seconds, uint64_t size, uint8_t *buffer)
 {
-    double until = now() + strtod(arguments[0], NULL);
-    unsigned long rest = arguments[1] != NULL ? strtoul(arguments[1], NULL, 10) % 1000 : 0;
-    const struct timespec pause = {.tv_nsec = (long)rest * 1000000};
+    double until = now() + strtod(seconds, NULL);
     uint64_t at = 0;
     int error = 0;
 
@@ -77,9 +74,6 @@ static int disk_hold(struct disk *disk, char **arguments, uint64_t size, uint8_t
     while (now() < until && error == 0) {
         error = disk_transfer(disk, BLK_READ, buffer, PART / 4, at);
         at = at + PART / 2 <= size - PART / 4 ? at + PART / 2 : 0;
-        if (rest != 0) {
-            (void)nanosleep(&pause, NULL);
-        }
     }
     printf("held: %s\n", error != 0 ? strerror(error) : "no error");
     return error != 0;
@@ -121,7 +115,7 @@ static int work(struct disk *disk, char **arguments)
     disk_info(disk, &info);
     size = info.sectors * info.sector_size;
     if (strcmp(arguments[1], "hold") == 0) {
-        status = disk_hold(disk, arguments + 2, size, buffer);
+        status = disk_hold(disk, arguments[2], size, buffer);
         free(buffer);
         return status;
     }
@@ -164,7 +158,7 @@ int main(int argc, char **argv)
     config.persistent = argc != 5 || strcmp(argv[4], "granted") != 0;
     if (argc < 4) {
         fprintf(stderr, "blanket-disk [-t SECONDS] NAME read|write|hold|latency ARGUMENT "
-                        "[persistent|granted|MILLISECONDS]\n");
+                        "[persistent|granted]\n");
         return 2;
     }
     config.host = plugin_host_make(argv[1], &fault);

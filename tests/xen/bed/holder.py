@@ -10,7 +10,7 @@ from .report import progress
 
 PAGES = 300
 MAPPED = 8  # of these, by a process in L0's dom0
-FILLED = 160  # MiB, at least: of a dom0 of 384
+FILLED = 256  # MiB, at least, in two goes: of a dom0 of 384
 
 # enum blanket_endpoint_state and errors, as the program prints them
 LIVE, BROKEN = 1, 2

@@ -68,9 +68,8 @@ def _extend(fetched, images, target):
 
 
 def seconds(boot, who, word):
-    """The seconds that a mark "in N s" tells: that a read was equal, or that something was written."""
-    claim = "in" if word.startswith("write") else "equal in"
-    return float(found(boot, who, word, claim + r" ([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?) s")[1])
+    """The seconds that a mark "equal in N s" tells."""
+    return float(found(boot, who, word, r"equal in ([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?) s")[1])
 
 
 def figures(boot, who):

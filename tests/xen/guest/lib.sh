@@ -162,7 +162,7 @@ domain_wait() {
   touch "$log"
   exec 3<"$log"
   begun='' seconds=0
-  # As for xl itself.
+  # Nor by xl, which would take a good part of that CPU once a second.
   while xenstore-exists "$path"; do
     console_more
     if [ $seconds -ge "$2" ]; then

@@ -6,8 +6,8 @@ mark second-owner "$(blanketctl mint "$domid" --l0 vbd/51712 2>&1)"
 mark mint-driver "$(blanketctl mint "$domid" --l0 vbd/51728 2>&1)"
 blanket-attack vbd/51712 view 2>&1 | while read -r line; do mark view "$line"; done
 
-# Both read at the same time (this one with rests: they share a CPU); the other one tries what it can.
-blanket-disk vbd/51712 hold 600 50 >/tmp/hold.log 2>&1 &
+# Both read at the same time; the other one tries what it can.
+blanket-disk vbd/51712 hold 600 >/tmp/hold.log 2>&1 &
 holder=$!
 wait_for 130 grep -q holding /tmp/hold.log || mark problem "dom0's disk: $(cat /tmp/hold.log)"
 driver_step 1
